@@ -1,0 +1,1 @@
+//! See include/hearth_grammar.h.

@@ -1,0 +1,59 @@
+// Files: read whole, map, replace atomically. All paths are UTF-8 as the system has them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace hearth {
+
+// A read-only map of a whole file. Move-only; the bytes live as long as the object. An empty file maps to an empty span.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path);
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Reads a whole file of at most `limit` bytes.
+Result<std::string> read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);
+
+// A file that appears under its name only when commit() succeeded; dropped before, nothing is left behind.
+// Created with its final mode. Parent folders are created.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0644);
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  Result<> write(std::span<const std::byte> bytes);
+  Result<> write(std::string_view text);
+  Result<> pad_to(uint64_t alignment);  // zeros up to the next multiple
+  uint64_t size() const { return size_; }
+  Result<> commit();  // flush to disk, rename
+
+ private:
+  AtomicFile() = default;
+  int fd_ = -1;
+  uint64_t size_ = 0;
+  std::filesystem::path path_, temporary_;
+};
+
+Result<> write_file(const std::filesystem::path& path, std::string_view text, unsigned mode = 0644);
+
+}  // namespace hearth

@@ -1,0 +1,46 @@
+// Constrained decoding: grammars and their matchers, over llguidance.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "llm/tokenizer.h"
+
+namespace hearth::llm {
+
+// Immutable, thread-safe.
+class Grammar {
+ public:
+  static Result<std::shared_ptr<const Grammar>> from_json_schema(std::string_view schema);
+  static Result<std::shared_ptr<const Grammar>> json();
+  static Result<std::shared_ptr<const Grammar>> from_regex(std::string_view regex);
+  // Lark dialect; `::=` rules (GBNF, EBNF) are translated.
+  static Result<std::shared_ptr<const Grammar>> from_ebnf(std::string_view grammar);
+  const std::string& kind() const { return kind_; }  // json_schema, regex, lark
+  const std::string& text() const { return text_; }
+
+ private:
+  Grammar(std::string kind, std::string text) : kind_(std::move(kind)), text_(std::move(text)) {}
+  std::string kind_, text_;
+};
+
+// One parse in progress. Not thread-safe.
+class Matcher {
+ public:
+  static Result<std::unique_ptr<Matcher>> create(std::shared_ptr<const Grammar> grammar,
+                                                 std::shared_ptr<const Tokenizer> tokenizer);
+  virtual ~Matcher() = default;
+  virtual Result<> accept(std::span<const uint32_t> tokens) = 0;  // on error the state before the call stays
+  virtual Result<std::vector<uint32_t>> next_mask() = 0;          // 32 tokens a word, lowest bit first
+  virtual bool terminated() const = 0;
+  virtual void reset() = 0;
+  virtual std::unique_ptr<Matcher> fork() const = 0;
+  virtual Result<> rollback(size_t tokens) = 0;
+};
+
+}  // namespace hearth::llm
