@@ -60,18 +60,22 @@ class LlamaCpp:
         import llama_cpp
 
         self.version = llama_cpp.__version__
-        self.model = llama_cpp.Llama(path, n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False, logits_all=False)
+        self.model = llama_cpp.Llama(path, n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False, no_perf=False)
 
     def decode_rate(self, prompt: list[int], tokens: int) -> float:
-        """Greedy tokens a second after the first, timed around evaluation and choice as the library does them itself."""
+        """Greedy tokens a second by the library's own counters: its evaluation alone, without Python and sampling."""
+        import llama_cpp
+
+        context = self.model._ctx.ctx
         self.model.reset()
         self.model.eval(prompt)
+        llama_cpp.llama_perf_context_reset(context)
         token = self.model.sample(temp=0.0)
-        start = time.monotonic()
         for _ in range(tokens - 1):
             self.model.eval([token])
             token = self.model.sample(temp=0.0)
-        return (tokens - 1) / (time.monotonic() - start)
+        counters = llama_cpp.llama_perf_context(context)
+        return counters.n_eval / counters.t_eval_ms * 1e3
 
     def prefill_rate(self, prompt: list[int]) -> float:
         self.model.reset()

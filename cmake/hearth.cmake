@@ -8,7 +8,7 @@ if(HEARTH_SANITIZE)
   add_link_options(-fsanitize=${HEARTH_SANITIZE})
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wno-maybe-uninitialized)  # gcc 12 reports std::expected and std::variant wrongly
+  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)  # gcc 12 reports std::expected, std::variant and string + string wrongly
 endif()
 find_program(HEARTH_MOLD mold)
 if(HEARTH_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
