@@ -1,11 +1,13 @@
 //! See include/hearth_component.h.
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::c_char;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, SourceMap, UnresolvedPackageGroup, WorldId};
+
+use crate::face::{Sink, guarded, slice, text};
 
 macro_rules! wit {
     ($($path:literal),+) => { &[$(($path, include_str!(concat!("../../wit/", $path)))),+] };
@@ -85,47 +87,17 @@ fn encode(module: &[u8], name: &str, version: &str) -> Result<Vec<u8>, String> {
     Ok(component)
 }
 
-#[repr(C)]
-pub struct ComponentBytes {
-    data: *mut u8,
-    size: usize,
-}
-
-impl ComponentBytes {
-    fn new(bytes: Vec<u8>) -> Self {
-        let bytes = Box::leak(bytes.into_boxed_slice());
-        ComponentBytes { data: bytes.as_mut_ptr(), size: bytes.len() }
-    }
-}
-
 /// # Safety
-/// Each pointer is valid for its size; `name` and `version` are UTF-8; `out` is writable.
+/// Each pointer is valid for its size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hearth_component_encode(
-    module: *const u8, module_size: usize, name: *const u8, name_size: usize, version: *const u8, version_size: usize,
-    out: *mut ComponentBytes,
-) -> bool {
-    let bytes = |data: *const u8, size| if size == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(data, size) } };
-    let (module, name, version) = (bytes(module, module_size), bytes(name, name_size), bytes(version, version_size));
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let name = std::str::from_utf8(name).map_err(|error| error.to_string())?;
-        let version = std::str::from_utf8(version).map_err(|error| error.to_string())?;
-        encode(module, name, version)
-    }))
-    .unwrap_or_else(|_| Err("the encoder gave up on this module".to_string()));
-    let ok = result.is_ok();
-    let bytes = result.unwrap_or_else(String::into_bytes);
-    unsafe { out.write(ComponentBytes::new(bytes)) };
-    ok
-}
-
-/// # Safety
-/// `bytes` came from hearth_component_encode.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hearth_component_free(bytes: *mut ComponentBytes) {
-    let bytes = unsafe { &mut *bytes };
-    if !bytes.data.is_null() {
-        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.data, bytes.size)) });
-        *bytes = ComponentBytes { data: std::ptr::null_mut(), size: 0 };
-    }
+    module: *const u8, module_size: usize, name: *const c_char, name_size: usize, version: *const c_char,
+    version_size: usize, component: Sink,
+) -> *mut c_char {
+    guarded(|| {
+        let module = unsafe { slice(module, module_size) };
+        let (name, version) = unsafe { (text(name, name_size)?, text(version, version_size)?) };
+        component.write(&encode(module, name, version)?);
+        Ok(())
+    })
 }
