@@ -1,6 +1,7 @@
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
-#include <sys/mman.h>
 
 #include "ops/backend.h"
 
@@ -10,21 +11,32 @@ namespace {
 constexpr size_t kMapAbove = size_t{1} << 20;  // larger buffers are anonymous maps: zero pages, touched lazily
 constexpr size_t kAlignment = 64;
 
-void release_map(void* data, size_t bytes) { ::munmap(data, bytes); }
-void release_heap(void* data, size_t) { std::free(data); }
+void release_map(void* data, size_t bytes) {
+  ::munmap(data, bytes);
+}
+void release_heap(void* data, size_t) {
+  std::free(data);
+}
 
 std::string status_text(int status) {
   switch (status) {
-    case HEARTH_UNSUPPORTED: return "the kernel does not serve this call";
-    case HEARTH_INVALID: return "a value of its inputs is out of range";
-    case HEARTH_NO_MEMORY: return "out of memory";
-    case HEARTH_DEVICE_LOST: return "the device is gone";
-    default: return fmt::format("status {}", status);
+    case HEARTH_UNSUPPORTED:
+      return "the kernel does not serve this call";
+    case HEARTH_INVALID:
+      return "a value of its inputs is out of range";
+    case HEARTH_NO_MEMORY:
+      return "out of memory";
+    case HEARTH_DEVICE_LOST:
+      return "the device is gone";
+    default:
+      return fmt::format("status {}", status);
   }
 }
 
 ErrorKind status_kind(int status) {
-  return status == HEARTH_INVALID ? ErrorKind::Invalid : status == HEARTH_NO_MEMORY ? ErrorKind::Limit : ErrorKind::Internal;
+  return status == HEARTH_INVALID     ? ErrorKind::Invalid
+         : status == HEARTH_NO_MEMORY ? ErrorKind::Limit
+                                      : ErrorKind::Internal;
 }
 
 }  // namespace

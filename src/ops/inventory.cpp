@@ -6,7 +6,8 @@
 namespace hearth::ops {
 namespace {
 
-// The tables of ops.inc. An op without attributes still needs an array of one, hence the sentinel that the span leaves out.
+// The tables of ops.inc. An op without attributes still needs an array of one, hence the sentinel that the span leaves
+// out.
 #define IN(name, types, dims) TensorInfo{#name, types, dims, false, false},
 #define OPT(name, types, dims) TensorInfo{#name, types, dims, true, false},
 #define OUT(name, types, dims) TensorInfo{#name, types, dims, false, false},
@@ -46,15 +47,15 @@ constexpr bool is_float_attribute = std::is_same_v<T, float>;
 #undef IN
 
 constexpr OpInfo kInventory[] = {
-#define HEARTH_OP(Name, name, doc, inputs, outputs, attributes, tolerance_f32, tolerance_bf16)         \
-  OpInfo{Op::Name,                                                                                     \
-         #name,                                                                                        \
-         doc,                                                                                          \
-         k##Name##Inputs,                                                                              \
-         k##Name##Outputs,                                                                             \
-         std::span(Name##AttributeTable::kRows).first(std::size(Name##AttributeTable::kRows) - 1),     \
-         sizeof(Name##Attributes),                                                                     \
-         tolerance_f32,                                                                                \
+#define HEARTH_OP(Name, name, doc, inputs, outputs, attributes, tolerance_f32, tolerance_bf16)     \
+  OpInfo{Op::Name,                                                                                 \
+         #name,                                                                                    \
+         doc,                                                                                      \
+         k##Name##Inputs,                                                                          \
+         k##Name##Outputs,                                                                         \
+         std::span(Name##AttributeTable::kRows).first(std::size(Name##AttributeTable::kRows) - 1), \
+         sizeof(Name##Attributes),                                                                 \
+         tolerance_f32,                                                                            \
          tolerance_bf16},
 #include "ops/ops.inc"
 #undef HEARTH_OP
@@ -89,7 +90,8 @@ constexpr auto kShapes = [] {
   std::array<Shapes, std::size(kInventory)> all{};
   for (size_t op = 0; op < all.size(); ++op) {
     for (size_t i = 0; i < kInventory[op].inputs.size(); ++i) all[op].inputs[i] = parse(kInventory[op].inputs[i].dims);
-    for (size_t i = 0; i < kInventory[op].outputs.size(); ++i) all[op].outputs[i] = parse(kInventory[op].outputs[i].dims);
+    for (size_t i = 0; i < kInventory[op].outputs.size(); ++i)
+      all[op].outputs[i] = parse(kInventory[op].outputs[i].dims);
   }
   return all;
 }();
@@ -104,16 +106,18 @@ struct Bindings {
   }
 };
 
-Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& dims, const HearthTensor& tensor, DType first,
-                      Bindings& bindings) {
+Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& dims, const HearthTensor& tensor,
+                      DType first, Bindings& bindings) {
   if (tensor.dtype < 0 || tensor.dtype >= kDTypeCount)
-    return fail(ErrorKind::Invalid, "[{}] type of {}; got number {}, need below {}", op.name, t.name, tensor.dtype, kDTypeCount);
+    return fail(ErrorKind::Invalid, "[{}] type of {}; got number {}, need below {}", op.name, t.name, tensor.dtype,
+                kDTypeCount);
   const DType type = static_cast<DType>(tensor.dtype);
   if (t.types == kSame0 ? type != first : (t.types & bit(type)) == 0)
     return fail(ErrorKind::Invalid, "[{}] type of {}; got {}, need {}", op.name, t.name, to_string(type),
                 t.types == kSame0 ? to_string(first) : "one that docs/ops.md lists");
   if (tensor.rank != dims.rank)
-    return fail(ErrorKind::Invalid, "[{}] rank of {}; got {}, need {} ({})", op.name, t.name, tensor.rank, dims.rank, t.dims);
+    return fail(ErrorKind::Invalid, "[{}] rank of {}; got {}, need {} ({})", op.name, t.name, tensor.rank, dims.rank,
+                t.dims);
   for (int i = 0; i < dims.rank; ++i) {
     const Dimension& d = dims.list[i];
     const int64_t size = tensor.dims[i];
@@ -134,13 +138,15 @@ Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& d
   int64_t stride = 1;
   for (int i = dims.rank - 1; i >= 1 || (i == 0 && dims.rank == 1); --i) {
     if (tensor.strides[i] != stride && tensor.dims[i] > 1)
-      return fail(ErrorKind::Invalid, "[{}] stride {} of {}; got {}, need {}", op.name, i, t.name, tensor.strides[i], stride);
+      return fail(ErrorKind::Invalid, "[{}] stride {} of {}; got {}, need {}", op.name, i, t.name, tensor.strides[i],
+                  stride);
     stride *= tensor.dims[i];
   }
   if (dims.rank > 1 && tensor.dims[0] > 1 && tensor.strides[0] < stride)
     return fail(ErrorKind::Invalid, "[{}] rows of {} overlap; got stride {}, need at least {}", op.name, t.name,
                 tensor.strides[0], stride);
-  if (tensor.data == nullptr && element_count(tensor) > 0) return fail(ErrorKind::Invalid, "[{}] {} has no data", op.name, t.name);
+  if (tensor.data == nullptr && element_count(tensor) > 0)
+    return fail(ErrorKind::Invalid, "[{}] {} has no data", op.name, t.name);
   return {};
 }
 
@@ -149,7 +155,8 @@ Result<> check_relations(Op op, const Bindings& b) {
   const auto v = [&](char c) { return b.value[static_cast<int>(c)]; };
   switch (op) {
     case Op::Rope:
-      if (2 * v('r') > v('d')) return fail(ErrorKind::Invalid, "[rope] pairs; got {}, need at most {}", v('r'), v('d') / 2);
+      if (2 * v('r') > v('d'))
+        return fail(ErrorKind::Invalid, "[rope] pairs; got {}, need at most {}", v('r'), v('d') / 2);
       break;
     case Op::PagedAttention:
       if (v('g') == 0 || v('h') % v('g') != 0)
@@ -162,16 +169,21 @@ Result<> check_relations(Op op, const Bindings& b) {
     case Op::TopK:
       if (v('k') > v('n')) return fail(ErrorKind::Invalid, "[top_k] k; got {}, need at most {}", v('k'), v('n'));
       break;
-    default: break;
+    default:
+      break;
   }
   return {};
 }
 
 }  // namespace
 
-std::span<const OpInfo> inventory() { return kInventory; }
+std::span<const OpInfo> inventory() {
+  return kInventory;
+}
 
-const OpInfo& info(Op op) { return kInventory[static_cast<int>(op)]; }
+const OpInfo& info(Op op) {
+  return kInventory[static_cast<int>(op)];
+}
 
 const OpInfo* find_op(std::string_view name) {
   for (const OpInfo& op : kInventory)

@@ -15,8 +15,12 @@ uint16_t load16(const uint8_t* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-float load_scale(const uint8_t* p) { return f16_to_f32(load16(p)); }
-void store16(uint8_t* p, uint16_t v) { std::memcpy(p, &v, sizeof v); }
+float load_scale(const uint8_t* p) {
+  return f16_to_f32(load16(p));
+}
+void store16(uint8_t* p, uint16_t v) {
+  std::memcpy(p, &v, sizeof v);
+}
 
 // The eight 6-bit scales and minima of a K-quant super-block, packed into 12 bytes.
 struct ScaleMin {
@@ -70,10 +74,15 @@ void decode_q5(const uint8_t* high, const uint8_t* codes, float d, float offset,
     y[i + 16] = d * (static_cast<float>(up) - offset) + m;
   }
 }
-void decode_q5_0(const uint8_t* b, float* y) { decode_q5(b + 2, b + 6, load_scale(b), 16.0f, 0.0f, y); }
-void decode_q5_1(const uint8_t* b, float* y) { decode_q5(b + 4, b + 8, load_scale(b), 0.0f, load_scale(b + 2), y); }
+void decode_q5_0(const uint8_t* b, float* y) {
+  decode_q5(b + 2, b + 6, load_scale(b), 16.0f, 0.0f, y);
+}
+void decode_q5_1(const uint8_t* b, float* y) {
+  decode_q5(b + 4, b + 8, load_scale(b), 0.0f, load_scale(b + 2), y);
+}
 
-// d, dmin, 12 bytes of scales, [32 bytes of high bits,] 128 bytes of nibbles: sub-block 2j in the low, 2j+1 in the high ones.
+// d, dmin, 12 bytes of scales, [32 bytes of high bits,] 128 bytes of nibbles: sub-block 2j in the low, 2j+1 in the high
+// ones.
 void decode_k(const uint8_t* b, const uint8_t* high, const uint8_t* codes, float* y) {
   const float d = load_scale(b), dmin = load_scale(b + 2);
   for (int j = 0; j < 8; ++j) {
@@ -87,8 +96,12 @@ void decode_k(const uint8_t* b, const uint8_t* high, const uint8_t* codes, float
     }
   }
 }
-void decode_q4_k(const uint8_t* b, float* y) { decode_k(b, nullptr, b + 16, y); }
-void decode_q5_k(const uint8_t* b, float* y) { decode_k(b, b + 16, b + 48, y); }
+void decode_q4_k(const uint8_t* b, float* y) {
+  decode_k(b, nullptr, b + 16, y);
+}
+void decode_q5_k(const uint8_t* b, float* y) {
+  decode_k(b, b + 16, b + 48, y);
+}
 
 // 128 bytes of low nibbles, 64 of high pairs, 16 signed scales, d. Two halves of 128 elements.
 void decode_q6_k(const uint8_t* b, float* y) {
@@ -110,8 +123,12 @@ void decode_q6_k(const uint8_t* b, float* y) {
 
 // ---- encoders
 
-int clamp_code(float v, int low, int high) { return std::clamp(static_cast<int>(std::lrint(v)), low, high); }
-float inverse(float v) { return v != 0.0f ? 1.0f / v : 0.0f; }
+int clamp_code(float v, int low, int high) {
+  return std::clamp(static_cast<int>(std::lrint(v)), low, high);
+}
+float inverse(float v) {
+  return v != 0.0f ? 1.0f / v : 0.0f;
+}
 
 void encode_q8_0(const float* x, uint8_t* b) {
   float peak = 0;
@@ -209,8 +226,12 @@ void encode_k(const float* x, int top, uint8_t* b, uint8_t* high, uint8_t* codes
     }
   }
 }
-void encode_q4_k(const float* x, uint8_t* b) { encode_k(x, 15, b, nullptr, b + 16); }
-void encode_q5_k(const float* x, uint8_t* b) { encode_k(x, 31, b, b + 16, b + 48); }
+void encode_q4_k(const float* x, uint8_t* b) {
+  encode_k(x, 15, b, nullptr, b + 16);
+}
+void encode_q5_k(const float* x, uint8_t* b) {
+  encode_k(x, 31, b, b + 16, b + 48);
+}
 
 void encode_q6_k(const float* x, uint8_t* b) {
   float scales[16], peak = 0;
@@ -235,7 +256,8 @@ void encode_q6_k(const float* x, uint8_t* b) {
     for (int i = 0; i < 32; ++i) {
       b[half * 64 + i] = static_cast<uint8_t>((c[i] & 0xf) | ((c[i + 64] & 0xf) << 4));
       b[half * 64 + i + 32] = static_cast<uint8_t>((c[i + 32] & 0xf) | ((c[i + 96] & 0xf) << 4));
-      b[128 + half * 32 + i] = static_cast<uint8_t>((c[i] >> 4) | ((c[i + 32] >> 4) << 2) | ((c[i + 64] >> 4) << 4) | ((c[i + 96] >> 4) << 6));
+      b[128 + half * 32 + i] = static_cast<uint8_t>((c[i] >> 4) | ((c[i + 32] >> 4) << 2) | ((c[i + 64] >> 4) << 4) |
+                                                    ((c[i + 96] >> 4) << 6));
     }
   }
 }
@@ -246,7 +268,8 @@ using Encode = void (*)(const float*, uint8_t*);
 template <class Step>
 void each_block(DType type, int64_t count, Step step) {
   const DTypeInfo& t = info(type);
-  for (int64_t block = 0; block < count / t.block_elements; ++block) step(block * t.block_bytes, block * t.block_elements);
+  for (int64_t block = 0; block < count / t.block_elements; ++block)
+    step(block * t.block_bytes, block * t.block_elements);
 }
 
 }  // namespace
@@ -264,15 +287,32 @@ void dequantise_row(DType type, const void* source, float* destination, int64_t 
     case DType::BF16:
       for (int64_t i = 0; i < count; ++i) destination[i] = bf16_to_f32(load16(bytes + 2 * i));
       return;
-    case DType::Q8_0: decode = decode_q8_0; break;
-    case DType::Q4_0: decode = decode_q4_0; break;
-    case DType::Q4_1: decode = decode_q4_1; break;
-    case DType::Q5_0: decode = decode_q5_0; break;
-    case DType::Q5_1: decode = decode_q5_1; break;
-    case DType::Q4_K: decode = decode_q4_k; break;
-    case DType::Q5_K: decode = decode_q5_k; break;
-    case DType::Q6_K: decode = decode_q6_k; break;
-    default: CHECK(!"a weight type");
+    case DType::Q8_0:
+      decode = decode_q8_0;
+      break;
+    case DType::Q4_0:
+      decode = decode_q4_0;
+      break;
+    case DType::Q4_1:
+      decode = decode_q4_1;
+      break;
+    case DType::Q5_0:
+      decode = decode_q5_0;
+      break;
+    case DType::Q5_1:
+      decode = decode_q5_1;
+      break;
+    case DType::Q4_K:
+      decode = decode_q4_k;
+      break;
+    case DType::Q5_K:
+      decode = decode_q5_k;
+      break;
+    case DType::Q6_K:
+      decode = decode_q6_k;
+      break;
+    default:
+      CHECK(!"a weight type");
   }
   each_block(type, count, [&](int64_t byte, int64_t element) { decode(bytes + byte, destination + element); });
 }
@@ -290,15 +330,32 @@ void quantise_row(DType type, const float* source, void* destination, int64_t co
     case DType::BF16:
       for (int64_t i = 0; i < count; ++i) store16(bytes + 2 * i, f32_to_bf16(source[i]));
       return;
-    case DType::Q8_0: encode = encode_q8_0; break;
-    case DType::Q4_0: encode = encode_q4_0; break;
-    case DType::Q4_1: encode = encode_q4_1; break;
-    case DType::Q5_0: encode = encode_q5_0; break;
-    case DType::Q5_1: encode = encode_q5_1; break;
-    case DType::Q4_K: encode = encode_q4_k; break;
-    case DType::Q5_K: encode = encode_q5_k; break;
-    case DType::Q6_K: encode = encode_q6_k; break;
-    default: CHECK(!"a weight type");
+    case DType::Q8_0:
+      encode = encode_q8_0;
+      break;
+    case DType::Q4_0:
+      encode = encode_q4_0;
+      break;
+    case DType::Q4_1:
+      encode = encode_q4_1;
+      break;
+    case DType::Q5_0:
+      encode = encode_q5_0;
+      break;
+    case DType::Q5_1:
+      encode = encode_q5_1;
+      break;
+    case DType::Q4_K:
+      encode = encode_q4_k;
+      break;
+    case DType::Q5_K:
+      encode = encode_q5_k;
+      break;
+    case DType::Q6_K:
+      encode = encode_q6_k;
+      break;
+    default:
+      CHECK(!"a weight type");
   }
   each_block(type, count, [&](int64_t byte, int64_t element) { encode(source + element, bytes + byte); });
 }

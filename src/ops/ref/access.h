@@ -10,7 +10,9 @@
 
 namespace hearth::ops::ref {
 
-inline bool present(const HearthTensor& t) { return t.data != nullptr; }
+inline bool present(const HearthTensor& t) {
+  return t.data != nullptr;
+}
 
 // Elements of everything below the first dimension.
 inline int64_t row_size(const HearthTensor& t) {
@@ -45,17 +47,28 @@ inline void store(DType type, char* row, int64_t j, double value) {
   std::memcpy(row + j * 2, &h, 2);
 }
 
-inline double at(const HearthTensor& t, int64_t i, int64_t j) { return load(dtype_of(t), row(t, i), j); }
-inline void put(const HearthTensor& t, int64_t i, int64_t j, double value) { store(dtype_of(t), row(t, i), j, value); }
-inline double at(const HearthTensor& t, int64_t i) { return load(dtype_of(t), row(t, i), 0); }
-inline void put(const HearthTensor& t, int64_t i, double value) { store(dtype_of(t), row(t, i), 0, value); }
-inline int32_t int_at(const HearthTensor& t, int64_t i) { return data_of<int32_t>(t)[i * t.strides[0]]; }
+inline double at(const HearthTensor& t, int64_t i, int64_t j) {
+  return load(dtype_of(t), row(t, i), j);
+}
+inline void put(const HearthTensor& t, int64_t i, int64_t j, double value) {
+  store(dtype_of(t), row(t, i), j, value);
+}
+inline double at(const HearthTensor& t, int64_t i) {
+  return load(dtype_of(t), row(t, i), 0);
+}
+inline void put(const HearthTensor& t, int64_t i, double value) {
+  store(dtype_of(t), row(t, i), 0, value);
+}
+inline int32_t int_at(const HearthTensor& t, int64_t i) {
+  return data_of<int32_t>(t)[i * t.strides[0]];
+}
 
 // Row i of a Plain weight of any kWeight type, as floats.
 inline void weight_row(const HearthTensor& w, int64_t i, std::vector<float>& out) {
   out.resize(static_cast<size_t>(w.dims[1]));
   const DTypeInfo& type = info(dtype_of(w));
-  dequantise_row(dtype_of(w), static_cast<char*>(w.data) + i * w.strides[0] / type.block_elements * type.block_bytes, out.data(), w.dims[1]);
+  dequantise_row(dtype_of(w), static_cast<char*>(w.data) + i * w.strides[0] / type.block_elements * type.block_bytes,
+                 out.data(), w.dims[1]);
 }
 
 // The attributes of a call, or their defaults.

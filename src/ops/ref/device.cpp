@@ -44,8 +44,12 @@ class RefDevice final : public HostDevice {
 
 }  // namespace
 
-std::span<const KernelEntry> ref_kernels() { return kRefKernels; }
+std::span<const KernelEntry> ref_kernels() {
+  return kRefKernels;
+}
 
-std::unique_ptr<Device> open_ref_device() { return std::make_unique<RefDevice>(); }
+std::unique_ptr<Device> open_ref_device() {
+  return std::make_unique<RefDevice>();
+}
 
 }  // namespace hearth::ops

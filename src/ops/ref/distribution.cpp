@@ -36,7 +36,8 @@ int hearth_ref_softmax(void*, const HearthOpCall* call) {
       continue;
     }
     double sum = 0;
-    for (int64_t j = 0; j < x.dims[1]; ++j) sum += e[static_cast<size_t>(j)] = std::exp((ref::at(x, i, j) - peak) / temperature);
+    for (int64_t j = 0; j < x.dims[1]; ++j)
+      sum += e[static_cast<size_t>(j)] = std::exp((ref::at(x, i, j) - peak) / temperature);
     for (int64_t j = 0; j < x.dims[1]; ++j) ref::put(y, i, j, e[static_cast<size_t>(j)] / sum);
   }
   return HEARTH_OK;

@@ -20,7 +20,8 @@ int each(const HearthOpCall* call, Function value) {
 }  // namespace
 
 int hearth_ref_add(void*, const HearthOpCall* call) {
-  return each(call, [&](int64_t i, int64_t j) { return ref::at(call->inputs[0], i, j) + ref::at(call->inputs[1], i, j); });
+  return each(call,
+              [&](int64_t i, int64_t j) { return ref::at(call->inputs[0], i, j) + ref::at(call->inputs[1], i, j); });
 }
 
 int hearth_ref_softcap(void*, const HearthOpCall* call) {

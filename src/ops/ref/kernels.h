@@ -1,5 +1,5 @@
-// The reference kernels: plain scalar code in f64 that defines what each op of ops.inc means. They serve every valid call
-// on Plain tensors and keep no state; `stream` is ignored.
+// The reference kernels: plain scalar code in f64 that defines what each op of ops.inc means. They serve every valid
+// call on Plain tensors and keep no state; `stream` is ignored.
 #pragma once
 
 #include "ops/op.h"

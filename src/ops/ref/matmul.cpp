@@ -17,7 +17,8 @@ int hearth_ref_matmul(void*, const HearthOpCall* call) {
     ref::weight_row(w, j, weights);
     for (int64_t i = 0; i < m; ++i) {
       double sum = 0;
-      for (int64_t p = 0; p < k; ++p) sum += rows[static_cast<size_t>(i * k + p)] * double{weights[static_cast<size_t>(p)]};
+      for (int64_t p = 0; p < k; ++p)
+        sum += rows[static_cast<size_t>(i * k + p)] * double{weights[static_cast<size_t>(p)]};
       if (ref::present(bias)) sum += ref::at(bias, j);
       if (ref::present(residual)) sum += ref::at(residual, i, j);
       ref::put(y, i, j, sum);

@@ -16,7 +16,8 @@ struct Sequence {
 
 // Whether the ragged lists describe rows and pages that exist.
 bool consistent(const HearthOpCall* call) {
-  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5], &kv_len = call->inputs[6];
+  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5],
+                     &kv_len = call->inputs[6];
   const int64_t sequences = kv_len.dims[0], page_size = call->inputs[1].dims[2];
   if (ref::int_at(rows, 0) != 0 || ref::int_at(rows, sequences) != call->inputs[0].dims[0]) return false;
   if (ref::int_at(pages, 0) < 0 || ref::int_at(pages, sequences) > table.dims[0]) return false;
@@ -36,16 +37,19 @@ bool consistent(const HearthOpCall* call) {
 
 int hearth_ref_paged_attention(void*, const HearthOpCall* call) {
   const HearthTensor &q = call->inputs[0], &k_cache = call->inputs[1], &v_cache = call->inputs[2];
-  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5], &kv_len = call->inputs[6];
+  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5],
+                     &kv_len = call->inputs[6];
   const HearthTensor &mask = call->inputs[7], &mask_offset = call->inputs[8], &y = call->outputs[0];
   const auto& a = ref::attributes<PagedAttentionAttributes>(call);
   if (!consistent(call)) return HEARTH_INVALID;
   const int64_t heads = q.dims[1], d = q.dims[2], kv_heads = k_cache.dims[1], page_size = k_cache.dims[2];
   std::vector<double> scores, sum(static_cast<size_t>(d));
   for (int64_t s = 0; s < kv_len.dims[0]; ++s) {
-    const int64_t keys = ref::int_at(kv_len, s), first_row = ref::int_at(rows, s), n = ref::int_at(rows, s + 1) - first_row;
+    const int64_t keys = ref::int_at(kv_len, s), first_row = ref::int_at(rows, s),
+                  n = ref::int_at(rows, s + 1) - first_row;
     const auto element = [&](int64_t key, int64_t head) {
-      return std::pair(ref::int_at(table, ref::int_at(pages, s) + key / page_size), (head * page_size + key % page_size) * d);
+      return std::pair(ref::int_at(table, ref::int_at(pages, s) + key / page_size),
+                       (head * page_size + key % page_size) * d);
     };
     for (int64_t r = 0; r < n; ++r) {
       const int64_t i = first_row + r, visible = keys - n + r + 1;
@@ -79,7 +83,8 @@ int hearth_ref_paged_attention(void*, const HearthOpCall* call) {
           total += weight;
           for (int64_t j = 0; j < d; ++j) sum[static_cast<size_t>(j)] += weight * ref::at(v_cache, page, base + j);
         }
-        for (int64_t j = 0; j < d; ++j) ref::put(y, i, h * d + j, total > 0 ? sum[static_cast<size_t>(j)] / total : 0.0);
+        for (int64_t j = 0; j < d; ++j)
+          ref::put(y, i, h * d + j, total > 0 ? sum[static_cast<size_t>(j)] / total : 0.0);
       }
     }
   }

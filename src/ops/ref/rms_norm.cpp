@@ -14,7 +14,8 @@ int hearth_ref_rms_norm(void*, const HearthOpCall* call) {
     double sum = 0;
     for (int64_t j = 0; j < n; ++j) sum += ref::at(x, i, j) * ref::at(x, i, j);
     const double scale = 1.0 / std::sqrt(sum / static_cast<double>(n) + double{a.eps});
-    for (int64_t j = 0; j < n; ++j) ref::put(y, i, j, ref::at(x, i, j) * scale * (ref::at(w, j) + double{a.weight_offset}));
+    for (int64_t j = 0; j < n; ++j)
+      ref::put(y, i, j, ref::at(x, i, j) * scale * (ref::at(w, j) + double{a.weight_offset}));
   }
   return HEARTH_OK;
 }

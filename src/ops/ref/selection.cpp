@@ -14,8 +14,9 @@ namespace {
 std::vector<int32_t> order_of(const std::vector<double>& values) {
   std::vector<int32_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int32_t a, int32_t b) { return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)];
+  });
   return order;
 }
 
@@ -25,7 +26,8 @@ std::vector<double> values_of(const HearthTensor& x, int64_t i) {
   return values;
 }
 
-int32_t draw(const std::vector<double>& x, double temperature, int32_t top_k, double top_p, double min_p, double uniform) {
+int32_t draw(const std::vector<double>& x, double temperature, int32_t top_k, double top_p, double min_p,
+             double uniform) {
   if (std::any_of(x.begin(), x.end(), [](double v) { return std::isnan(v); })) return -1;
   const std::vector<int32_t> order = order_of(x);
   if (order.empty() || std::isinf(x[static_cast<size_t>(order[0])])) return -1;

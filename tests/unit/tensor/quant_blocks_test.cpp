@@ -20,10 +20,10 @@ TEST(Float16, EveryHalfSurvivesTheRoundTrip) {
 }
 
 TEST(Float16, RoundsToNearestEven) {
-  EXPECT_EQ(f32_to_f16(1.0f + 0x1p-11f), 0x3c00);           // halfway, down to even
-  EXPECT_EQ(f32_to_f16(1.0f + 3 * 0x1p-11f), 0x3c02);       // halfway, up to even
-  EXPECT_EQ(f32_to_f16(65520.0f), 0x7c00);                  // halfway to 2^16: infinity
-  EXPECT_EQ(f32_to_f16(0x1p-25f), 0);                       // halfway to the least subnormal
+  EXPECT_EQ(f32_to_f16(1.0f + 0x1p-11f), 0x3c00);      // halfway, down to even
+  EXPECT_EQ(f32_to_f16(1.0f + 3 * 0x1p-11f), 0x3c02);  // halfway, up to even
+  EXPECT_EQ(f32_to_f16(65520.0f), 0x7c00);             // halfway to 2^16: infinity
+  EXPECT_EQ(f32_to_f16(0x1p-25f), 0);                  // halfway to the least subnormal
   EXPECT_EQ(f32_to_bf16(1.0f + 0x1p-8f), 0x3f80);
   EXPECT_EQ(f32_to_bf16(1.0f + 3 * 0x1p-8f), 0x3f82);
 }
@@ -45,10 +45,10 @@ TEST(QuantBlocks, Q6_KBlockByHand) {
   uint8_t block[210] = {};
   const uint16_t d = f32_to_f16(0.25f);
   std::copy_n(reinterpret_cast<const uint8_t*>(&d), 2, block + 208);
-  block[0] = 0x5a;           // elements 0 and 64: low nibbles 10 and 5
-  block[128] = 0x21;         // high pairs: element 0 has 1, element 64 has 2
-  block[192] = 2;            // scale of elements 0..15
-  block[192 + 4] = 0xfd;     // -3, of elements 64..79
+  block[0] = 0x5a;        // elements 0 and 64: low nibbles 10 and 5
+  block[128] = 0x21;      // high pairs: element 0 has 1, element 64 has 2
+  block[192] = 2;         // scale of elements 0..15
+  block[192 + 4] = 0xfd;  // -3, of elements 64..79
   float y[256];
   dequantise_row(DType::Q6_K, block, y, 256);
   EXPECT_FLOAT_EQ(y[0], 0.25f * 2 * ((10 | 16) - 32));
@@ -60,9 +60,9 @@ TEST(QuantBlocks, Q4_KScalesOfTheUpperHalf) {
   const uint16_t one = f32_to_f16(1.0f);
   std::copy_n(reinterpret_cast<const uint8_t*>(&one), 2, block);
   std::copy_n(reinterpret_cast<const uint8_t*>(&one), 2, block + 2);
-  block[4] = 0x80;       // two high bits of sub-block 4's scale
-  block[4 + 8] = 0x75;   // low nibbles of its scale (5) and minimum (7)
-  block[16 + 64] = 0x03; // first element of sub-block 4
+  block[4] = 0x80;        // two high bits of sub-block 4's scale
+  block[4 + 8] = 0x75;    // low nibbles of its scale (5) and minimum (7)
+  block[16 + 64] = 0x03;  // first element of sub-block 4
   float y[256];
   dequantise_row(DType::Q4_K, block, y, 256);
   EXPECT_FLOAT_EQ(y[128], static_cast<float>((0x20 | 5) * 3 - 7));
@@ -86,11 +86,12 @@ TEST_P(RoundTrip, ErrorStaysWithinTheTypesResolution) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, RoundTrip,
-                         testing::Values(std::pair{DType::F16, 4e-4}, std::pair{DType::BF16, 3e-3}, std::pair{DType::Q8_0, 8e-3},
-                                         std::pair{DType::Q4_0, 0.11}, std::pair{DType::Q4_1, 0.10}, std::pair{DType::Q5_0, 0.055},
-                                         std::pair{DType::Q5_1, 0.05}, std::pair{DType::Q4_K, 0.10}, std::pair{DType::Q5_K, 0.05},
-                                         std::pair{DType::Q6_K, 0.03}),
-                         [](const auto& info) { return std::string(to_string(info.param.first)); });
+                         testing::Values(std::pair{DType::F16, 4e-4}, std::pair{DType::BF16, 3e-3},
+                                         std::pair{DType::Q8_0, 8e-3}, std::pair{DType::Q4_0, 0.11},
+                                         std::pair{DType::Q4_1, 0.10}, std::pair{DType::Q5_0, 0.055},
+                                         std::pair{DType::Q5_1, 0.05}, std::pair{DType::Q4_K, 0.10},
+                                         std::pair{DType::Q5_K, 0.05}, std::pair{DType::Q6_K, 0.03}),
+                         [](const auto& one) { return std::string(to_string(one.param.first)); });
 
 }  // namespace
 }  // namespace hearth
