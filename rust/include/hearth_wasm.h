@@ -119,6 +119,9 @@ hearth_wasm_guest* hearth_wasm_start(hearth_wasm_engine* engine, const hearth_wa
 void hearth_wasm_cancel(const hearth_wasm_guest* guest);  // idempotent; also before it has a place
 void hearth_wasm_guest_delete(hearth_wasm_guest* guest);  // gives up the handle, not the guest
 
+// Runs a function that may take long on a thread of its own; engine_delete waits for it.
+void hearth_wasm_spawn(const hearth_wasm_engine* engine, void (*run)(void* user), void* user);
+
 // ---- events
 hearth_wasm_event* hearth_wasm_event_new(void);
 hearth_wasm_event* hearth_wasm_event_clone(const hearth_wasm_event* event);

@@ -33,6 +33,17 @@ pub fn guarded(body: impl FnOnce() -> Result<(), String>) -> *mut c_char {
     }
 }
 
+/// Libraries that walk trees by recursion meet trees as deep as a hostile input makes them: this runs them where
+/// the stack is larger than what the size limits of inputs allow. Untouched pages of it cost nothing.
+pub fn on_deep_stack<T: Send>(body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    const STACK_BYTES: usize = 512 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, body);
+        let thread = thread.map_err(|error| format!("no thread: {error}"))?;
+        thread.join().unwrap_or_else(|panic| Err(panic_text(panic)))
+    })
+}
+
 /// # Safety
 /// `items` points at `count` items that live as long as the result is used, or `count` is 0.
 pub unsafe fn slice<'a, T>(items: *const T, count: usize) -> &'a [T] {

@@ -391,3 +391,12 @@ pub extern "C" fn hearth_wasm_cancel(guest: &hearth_wasm_guest) {
 }
 #[unsafe(no_mangle)]
 pub extern "C" fn hearth_wasm_guest_delete(_guest: Option<Box<hearth_wasm_guest>>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hearth_wasm_spawn(engine: &hearth_wasm_engine, run: extern "C" fn(*mut c_void), user: *mut c_void) {
+    let user = HostPointer(user);
+    engine.runtime.spawn_blocking(move || {
+        let user = user; // the whole of it: its parts alone may not travel
+        run(user.0)
+    });
+}
