@@ -3,6 +3,7 @@
 pub use wasmtime_c_api::*;
 
 pub mod component;
+pub mod face;
 pub mod grammar;
 pub mod template;
 pub mod tokenizer;

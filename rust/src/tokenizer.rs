@@ -1,1 +1,278 @@
 //! See include/hearth_tokenizer.h.
+use std::collections::HashMap;
+use std::ffi::{c_char, c_void};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokenizers::models::{ModelWrapper, TrainerWrapper, bpe::BPE};
+use tokenizers::normalizers::unicode::NFC;
+use tokenizers::pre_tokenizers::{byte_level::ByteLevel, sequence::Sequence, split::Split, split::SplitPattern};
+use tokenizers::{
+    AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    SplitDelimiterBehavior, Token, TokenizerImpl,
+};
+
+use crate::face::{Sink, guarded, slice, text};
+
+enum Base {
+    Json(tokenizers::Tokenizer),
+    Lists(ModelWrapper),
+}
+
+/// One model behind two tokenizers, which differ in the added tokens they look for.
+struct SharedModel {
+    base: Arc<Base>,
+    added: Arc<HashMap<String, u32>>,
+}
+
+impl SharedModel {
+    fn model(&self) -> &ModelWrapper {
+        match &*self.base {
+            Base::Json(tokenizer) => tokenizer.get_model(),
+            Base::Lists(model) => model,
+        }
+    }
+}
+
+impl Model for SharedModel {
+    type Trainer = TrainerWrapper;
+    fn tokenize(&self, sequence: &str) -> tokenizers::Result<Vec<Token>> {
+        self.model().tokenize(sequence)
+    }
+    fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.added.get(token).copied().or_else(|| self.model().token_to_id(token))
+    }
+    fn id_to_token(&self, id: u32) -> Option<String> {
+        self.model().id_to_token(id)
+    }
+    fn get_vocab(&self) -> HashMap<String, u32> {
+        self.model().get_vocab()
+    }
+    fn get_vocab_size(&self) -> usize {
+        self.model().get_vocab_size()
+    }
+    fn save(&self, folder: &Path, prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
+        self.model().save(folder, prefix)
+    }
+    fn get_trainer(&self) -> TrainerWrapper {
+        self.model().get_trainer()
+    }
+}
+
+type Inner = TokenizerImpl<SharedModel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
+pub struct HearthTokenizer {
+    with_special: Inner,
+    without_special: Inner,
+}
+
+impl HearthTokenizer {
+    fn new(
+        base: Base,
+        added: Vec<(u32, AddedToken)>,
+        normalizer: Option<NormalizerWrapper>,
+        pre_tokenizer: Option<PreTokenizerWrapper>,
+    ) -> Self {
+        let base = Arc::new(base);
+        let ids = Arc::new(added.iter().map(|(id, token)| (token.content.clone(), *id)).collect::<HashMap<_, _>>());
+        let make = |keep_special: bool| {
+            let mut inner = Inner::new(SharedModel { base: base.clone(), added: ids.clone() });
+            inner.with_normalizer(normalizer.clone());
+            inner.with_pre_tokenizer(pre_tokenizer.clone());
+            let tokens: Vec<_> = added
+                .iter()
+                .filter(|(_, token)| !token.content.is_empty() && (keep_special || !token.special))
+                .map(|(_, token)| token.clone())
+                .collect();
+            inner.add_tokens(&tokens);
+            inner
+        };
+        HearthTokenizer { with_special: make(true), without_special: make(false) }
+    }
+
+    fn json(&self) -> Result<&tokenizers::Tokenizer, String> {
+        match &*self.with_special.get_model().base {
+            Base::Json(tokenizer) => Ok(tokenizer),
+            Base::Lists(_) => Err("this tokenizer was made from lists".to_string()),
+        }
+    }
+}
+
+#[repr(C)]
+pub struct Words {
+    bytes: *const c_char,
+    ends: *const usize,
+    count: usize,
+}
+
+impl Words {
+    unsafe fn list<'a>(&self) -> Result<Vec<&'a str>, String> {
+        let ends = unsafe { slice(self.ends, self.count) };
+        let all = unsafe { text(self.bytes, ends.last().copied().unwrap_or(0)) }?;
+        let mut begin = 0;
+        ends.iter()
+            .map(|&end| {
+                let word = all.get(begin..end).ok_or_else(|| format!("a text ends inside a character at {end}"));
+                begin = end;
+                word
+            })
+            .collect()
+    }
+}
+
+#[repr(C)]
+pub struct Bpe {
+    tokens: Words,
+    kinds: *const u8,
+    merges: Words,
+    splits: Words,
+    ignore_merges: bool,
+    nfc: bool,
+}
+
+const PLAIN: u8 = 0;
+const ADDED: u8 = 1;
+const SPECIAL: u8 = 2;
+
+unsafe fn from_lists(parts: &Bpe) -> Result<HearthTokenizer, String> {
+    let tokens = unsafe { parts.tokens.list() }?;
+    let kinds = unsafe { slice(parts.kinds, tokens.len()) };
+    let mut vocab = tokenizers::models::bpe::Vocab::with_capacity(tokens.len());
+    let mut added = Vec::new();
+    for (id, (token, kind)) in tokens.iter().zip(kinds).enumerate() {
+        if *kind == PLAIN || *kind == ADDED {
+            vocab.insert(token.to_string(), id as u32);
+        }
+        if *kind == ADDED || *kind == SPECIAL {
+            added.push((id as u32, AddedToken::from(*token, *kind == SPECIAL).normalized(false)));
+        }
+    }
+    let merges = unsafe { parts.merges.list() }?
+        .iter()
+        .map(|line| {
+            let (left, right) = line.split_once(' ').ok_or_else(|| format!("merge; got {line:?}, need two tokens"))?;
+            Ok((left.to_string(), right.to_string()))
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    let bpe = BPE::builder().vocab_and_merges(vocab, merges).ignore_merges(parts.ignore_merges).build();
+    let mut steps = Vec::<PreTokenizerWrapper>::new();
+    for pattern in unsafe { parts.splits.list() }? {
+        let pattern = SplitPattern::Regex(pattern.to_string());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false);
+        steps.push(split.map_err(|error| error.to_string())?.into());
+    }
+    steps.push(ByteLevel::new(false, false, false).into());
+    let normalizer = parts.nfc.then(|| NFC.into());
+    let model = bpe.map_err(|error| error.to_string())?.into();
+    Ok(HearthTokenizer::new(Base::Lists(model), added, normalizer, Some(Sequence::new(steps).into())))
+}
+
+/// # Safety
+/// As include/hearth_tokenizer.h says of each argument; so for the other entry points.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_from_json(
+    json: *const c_char,
+    size: usize,
+    out: *mut *mut HearthTokenizer,
+) -> *mut c_char {
+    guarded(|| {
+        let bytes = unsafe { slice(json.cast::<u8>(), size) };
+        let base = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let mut added: Vec<_> = base.get_added_tokens_decoder().into_iter().collect();
+        added.sort_by_key(|(id, _)| *id);
+        let (normalizer, pre_tokenizer) = (base.get_normalizer().cloned(), base.get_pre_tokenizer().cloned());
+        let tokenizer = HearthTokenizer::new(Base::Json(base), added, normalizer, pre_tokenizer);
+        unsafe { *out = Box::into_raw(Box::new(tokenizer)) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_from_bpe(parts: *const Bpe, out: *mut *mut HearthTokenizer) -> *mut c_char {
+    guarded(|| {
+        let tokenizer = unsafe { from_lists(&*parts) }?;
+        unsafe { *out = Box::into_raw(Box::new(tokenizer)) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_free(tokenizer: *mut HearthTokenizer) {
+    if !tokenizer.is_null() {
+        drop(unsafe { Box::from_raw(tokenizer) });
+    }
+}
+
+/// # Safety
+/// See above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_encode(
+    tokenizer: *const HearthTokenizer,
+    bytes: *const c_char,
+    size: usize,
+    parse_special: bool,
+    template_tokens: bool,
+    ids: Sink,
+) -> *mut c_char {
+    guarded(|| {
+        let tokenizer = unsafe { &*tokenizer };
+        let input = unsafe { text(bytes, size) }?;
+        let encoding = if template_tokens {
+            tokenizer.json()?.encode_fast(input, true)
+        } else if parse_special {
+            tokenizer.with_special.encode_fast(input, false)
+        } else {
+            tokenizer.without_special.encode_fast(input, false)
+        };
+        ids.write(encoding.map_err(|error| error.to_string())?.get_ids());
+        Ok(())
+    })
+}
+
+type EachToken = extern "C" fn(*mut c_void, u32, *const c_char, usize, u8);
+
+/// # Safety
+/// See above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_vocabulary(
+    tokenizer: *const HearthTokenizer,
+    context: *mut c_void,
+    each: EachToken,
+) -> *mut c_char {
+    guarded(|| {
+        let json = unsafe { &*tokenizer }.json()?;
+        let added = json.get_added_tokens_decoder();
+        for (token, id) in json.get_vocab(false) {
+            if !added.contains_key(&id) {
+                each(context, id, token.as_ptr().cast(), token.len(), PLAIN);
+            }
+        }
+        for (id, token) in added {
+            let kind = if token.special { SPECIAL } else { ADDED };
+            each(context, id, token.content.as_ptr().cast(), token.content.len(), kind);
+        }
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hearth_tokenizer_describe(tokenizer: *const HearthTokenizer, out: Sink) -> *mut c_char {
+    guarded(|| {
+        let tokenizer = unsafe { &*tokenizer }.json()?;
+        let value = |part: Result<Value, serde_json::Error>| part.map_err(|error| error.to_string());
+        let description = json!({
+            "normalizer": value(serde_json::to_value(tokenizer.get_normalizer()))?,
+            "pre_tokenizer": value(serde_json::to_value(tokenizer.get_pre_tokenizer()))?,
+            "decoder": value(serde_json::to_value(tokenizer.get_decoder()))?,
+        });
+        out.write(description.to_string().as_bytes());
+        Ok(())
+    })
+}
