@@ -10,7 +10,7 @@ else()
 endif()
 set(HEARTH_CARGO_TARGET ${hearth_cache}/cargo-target CACHE PATH "cargo's target folder")
 set(hearth_rs_dir ${CMAKE_BINARY_DIR}/rust)
-file(GLOB_RECURSE hearth_rs_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/rust/src/*)
+file(GLOB_RECURSE hearth_rs_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/rust/src/* ${CMAKE_SOURCE_DIR}/wit/*.wit)  # the contract is compiled in
 file(MAKE_DIRECTORY ${hearth_rs_dir}/include)
 add_custom_command(
   OUTPUT ${hearth_rs_dir}/libhearth_rs.a

@@ -1,4 +1,5 @@
-// A loaded decoder on one device: weights packed (or mapped from the prepared file), one forward step over a ragged batch.
+// A loaded decoder on one device: weights packed (or mapped from the prepared file), one forward step over a ragged
+// batch.
 #pragma once
 
 #include <filesystem>
@@ -21,6 +22,9 @@ struct LoadOptions {
   std::filesystem::path prepared_dir;
   int64_t max_step_tokens = 512;  // rows of the largest forward step: sizes the activation arena
   int64_t page_size = 16;
+  // Tokens that one sequence may have; 0, or more than the model was trained for: what it was trained for. LongRope
+  // models (Phi-3) use their short factors when it is at most their original context, and the long ones otherwise.
+  int64_t max_context = 0;
 };
 
 // Keys and values of one model on its device: per layer two tensors [pages, kv_heads, page_size, head_dim].
@@ -33,7 +37,8 @@ struct KvCache {
 // One forward step. Rows are tokens; sequence i owns rows token_indptr[i]..token_indptr[i+1]. Spans are host memory and
 // must hold until forward() returns. See PagedAttention in ops.inc for the meaning of page_table, kv_len and mask.
 struct StepBatch {
-  std::span<const int32_t> tokens, positions, slots;   // m each; slots: page * page_size + offset where the row's K and V go
+  std::span<const int32_t> tokens, positions,
+      slots;  // m each; slots: page * page_size + offset where the row's K and V go
   std::span<const int32_t> token_indptr, page_indptr;  // s + 1
   std::span<const int32_t> page_table;                 // page_indptr[s]
   std::span<const int32_t> kv_len;                     // s, this step's rows included
@@ -55,16 +60,19 @@ class Model {
                                              const LoadOptions& options);
   virtual ~Model() = default;
 
-  virtual const ModelConfig& config() const = 0;
+  virtual const ModelConfig& config() const = 0;  // the file's; context_length as LoadOptions::max_context limits it
   virtual const ModelFile& file() const = 0;
   virtual ops::Device& device() const = 0;
   virtual size_t weight_bytes() const = 0;
   virtual bool mapped() const = 0;  // weights come from a prepared file
 
+  virtual int64_t page_size() const = 0;  // as LoadOptions said, and so the next
+  virtual int64_t max_step_tokens() const = 0;
   virtual size_t kv_bytes_per_page() const = 0;
   virtual Result<KvCache> allocate_kv(int64_t page_count) = 0;
 
-  // Called by one thread at a time. A token id outside the vocabulary or a batch larger than max_step_tokens is Invalid.
+  // Called by one thread at a time. A token id outside the vocabulary or a batch larger than max_step_tokens is
+  // Invalid.
   virtual Result<StepResult> forward(const StepBatch& batch, KvCache& kv) = 0;
 };
 

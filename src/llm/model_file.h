@@ -1,6 +1,6 @@
 // What a model file says, whatever its format: typed metadata, tensors by their names in the file, tokenizer source,
-// chat template. GGUF and safetensors folders are read through this face. The file stays mapped while this object lives.
-// Everything read is hostile: counts, lengths and offsets are checked against the file before they are used.
+// chat template. GGUF and safetensors folders are read through this face. The file stays mapped while this object
+// lives. Everything read is hostile: counts, lengths and offsets are checked against the file before they are used.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,7 @@ struct TokenizerSource {
   std::vector<int32_t> types;  // GGUF token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
   std::vector<std::string> merges;
   std::optional<uint32_t> bos, eos, eot, unk, pad;
+  std::vector<uint32_t> stops;  // every end token that generation_config.json and config.json name; empty for GGUF
   bool add_bos = false, add_eos = false, add_space_prefix = true;
 };
 

@@ -1,0 +1,34 @@
+#include "base/log.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+
+namespace hearth {
+namespace {
+
+TEST(Log, FileKeepsItsLevelAndAppends) {
+  std::string name = (std::filesystem::temp_directory_path() / "hearth_log_test.XXXXXX").string();
+  const auto file = std::filesystem::path(::mkdtemp(name.data())) / "logs" / "a.log";
+  ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off, .file = file}));
+  log_info("first {}", 1);
+  log_debug("too quiet");
+  ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off, .file = file}));
+  log_error("second");
+  const auto text = read_file(file).value();
+  EXPECT_NE(text.find("info first 1\n"), std::string::npos);
+  EXPECT_NE(text.find("error second\n"), std::string::npos);
+  EXPECT_EQ(text.find("too quiet"), std::string::npos);
+  ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off}));
+}
+
+TEST(Log, AFileThatCannotBeOpenedIsAnError) {
+  const auto opened = open_log({.stderr_level = LogLevel::Off, .file = "/proc/no/such.log"});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, ErrorKind::Io);
+}
+
+}  // namespace
+}  // namespace hearth
