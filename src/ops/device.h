@@ -52,8 +52,8 @@ struct PackedForm {
 };
 
 struct DeviceOptions {
-  int threads = 0;    // 0: one per core this process may use
-  std::string isa;    // "": best of the machine (or HEARTH_ISA); else portable | avx2 | avx512
+  int threads = 0;  // 0: one per core this process may use
+  std::string isa;  // "": best of the machine (or HEARTH_ISA); else portable | avx2 | avx512
 };
 
 class Device {
@@ -74,7 +74,8 @@ class Device {
   virtual Result<> download(void* host, const void* device, size_t bytes) = 0;
   virtual bool host_visible() const = 0;  // device pointers may be read and written by the CPU
 
-  // Matrices [n, k] for matmul and gather_rows. `sources` are stacked along n (fused QKV, gate+up) and share k and dtype.
+  // Matrices [n, k] for matmul and gather_rows. `sources` are stacked along n (fused QKV, gate+up) and share k and
+  // dtype.
   virtual PackedForm packed_form(DType dtype, int64_t n, int64_t k) const = 0;
   virtual Result<> pack(std::span<const TensorView> sources, void* destination) const = 0;
 

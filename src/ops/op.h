@@ -63,7 +63,9 @@ enum class Op : int32_t {
 
 // Sets of element types: a bit per DType.
 using TypeSet = uint32_t;
-constexpr TypeSet bit(DType type) { return TypeSet{1} << static_cast<int>(type); }
+constexpr TypeSet bit(DType type) {
+  return TypeSet{1} << static_cast<int>(type);
+}
 inline constexpr TypeSet kF32 = bit(DType::F32);
 inline constexpr TypeSet kI32 = bit(DType::I32);
 inline constexpr TypeSet kU32 = bit(DType::U32);
