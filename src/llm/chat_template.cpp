@@ -16,7 +16,10 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kMaxSource = size_t{1} << 20;       // bytes of a template
 constexpr size_t kMaxRendered = size_t{64} << 20;    // bytes of a rendered conversation
 constexpr size_t kMaxVariables = size_t{256} << 20;  // bytes of the messages and tools as JSON
-constexpr uint64_t kFuel = 2'000'000;                // instructions
+// Instructions: an ordinary template needs some dozens a message and a few for each parameter of a tool.
+constexpr uint64_t kFuel = 50'000;
+constexpr uint64_t kFuelPerMessage = 5'000;
+constexpr uint64_t kFuelPerToolByte = 10;
 
 constexpr std::string_view kPlain =
     "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
@@ -109,8 +112,10 @@ class JinjaTemplate final : public ChatTemplate {
                   kMaxVariables);
     }
     std::string out;
-    TRY(rust_result(hearth_template_render(compiled_.get(), json.data(), json.size(), {&out, append_text}),
-                    ErrorKind::Invalid, "chat template"));
+    const uint64_t fuel = kFuel + kFuelPerMessage * messages.size() + kFuelPerToolByte * tools_json.size();
+    TRY(rust_result(
+        hearth_template_render(compiled_.get(), json.data(), json.size(), {fuel, kMaxRendered}, {&out, append_text}),
+        ErrorKind::Invalid, "chat template"));
     return out;
   }
 
@@ -201,8 +206,8 @@ Result<std::shared_ptr<const ChatTemplate>> ChatTemplate::create(std::string sou
   if (source.empty()) source = kPlain;
   source = without_generation_marks(source);
   hearth_template* made = nullptr;
-  TRY(rust_result(hearth_template_compile(source.data(), source.size(), {kFuel, kMaxRendered}, strftime_now, &made),
-                  ErrorKind::Invalid, "chat template"));
+  TRY(rust_result(hearth_template_compile(source.data(), source.size(), strftime_now, &made), ErrorKind::Invalid,
+                  "chat template"));
   return std::make_shared<const JinjaTemplate>(std::unique_ptr<hearth_template, TemplateFree>(made), std::move(bos),
                                                std::move(eos));
 }
