@@ -529,15 +529,35 @@ impl hearth_wasm_engine {
         Ok(())
     }
 
-    /// Host functions take bytes of exactly the declared shape, so a component's idea of them must be the same.
+    /// Host functions take bytes of exactly the declared shape, so a component's idea of them must be the same. Twice: by
+    /// the names of resources, for an error that people understand, then by what the linker would really give.
     fn check_signatures(&self, component: &Component) -> std::result::Result<(), Failure> {
+        let types = component.component_type();
+        let mut named = Vec::new();
+        for (_, item) in types.imports(&self.engine) {
+            let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+            for (name, item) in instance.exports(&self.engine) {
+                if let ComponentItem::Resource(resource) = item.ty {
+                    named.push((resource, name.to_string()));
+                }
+            }
+        }
+        self.compare_signatures(&types, &named)?;
         let types = self.linker.substituted_component_type(component).map_err(|e| Failure::of(Kind::Unsupported, &e))?;
+        self.compare_signatures(&types, &self.resources)
+    }
+
+    fn compare_signatures(
+        &self,
+        types: &wasmtime::component::types::Component,
+        resources: &[(ResourceType, String)],
+    ) -> std::result::Result<(), Failure> {
         for (name, item) in types.imports(&self.engine) {
             let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
             for (function, item) in instance.exports(&self.engine) {
                 let ComponentItem::ComponentFunc(func) = item.ty else { continue };
                 let Some(need) = self.functions.get(&(name.to_string(), function.to_string())) else { continue };
-                let got = wire::signature(&func, &self.resources);
+                let got = wire::signature(&func, resources);
                 if got != *need {
                     return Err(Failure::new(
                         Kind::Unsupported,

@@ -29,9 +29,15 @@ inline constexpr DTypeInfo kDTypes[] = {
 };
 inline constexpr int kDTypeCount = static_cast<int>(std::size(kDTypes));
 
-constexpr const DTypeInfo& info(DType type) { return kDTypes[static_cast<int>(type)]; }
-constexpr std::string_view to_string(DType type) { return info(type).text; }
-constexpr bool is_quantised(DType type) { return info(type).kind == DTypeClass::Quantised; }
+constexpr const DTypeInfo& info(DType type) {
+  return kDTypes[static_cast<int>(type)];
+}
+constexpr std::string_view to_string(DType type) {
+  return info(type).text;
+}
+constexpr bool is_quantised(DType type) {
+  return info(type).kind == DTypeClass::Quantised;
+}
 
 constexpr std::optional<DType> parse_dtype(std::string_view text) {
   for (int i = 0; i < kDTypeCount; ++i)

@@ -37,8 +37,12 @@ inline TensorView view(const void* data, DType dtype, std::initializer_list<int6
   return view(data, dtype, std::span(dims.begin(), dims.size()));
 }
 
-inline DType dtype_of(const TensorView& t) { return static_cast<DType>(t.dtype); }
-inline Layout layout_of(const TensorView& t) { return static_cast<Layout>(t.layout); }
+inline DType dtype_of(const TensorView& t) {
+  return static_cast<DType>(t.dtype);
+}
+inline Layout layout_of(const TensorView& t) {
+  return static_cast<Layout>(t.layout);
+}
 inline int64_t element_count(const TensorView& t) {
   int64_t n = 1;
   for (int i = 0; i < t.rank; ++i) n *= t.dims[i];

@@ -13,5 +13,6 @@ typedef struct HearthTensor {
   int32_t rank;                      // 0..HEARTH_MAX_RANK
   int32_t reserved;                  // 0
   int64_t dims[HEARTH_MAX_RANK];     // in elements
-  int64_t strides[HEARTH_MAX_RANK];  // in elements (of blocks' elements for quantised types); last is 1 unless an op says otherwise
+  int64_t strides[HEARTH_MAX_RANK];  // in elements (of blocks' elements for quantised types); last is 1 unless an op
+                                     // says otherwise
 } HearthTensor;
