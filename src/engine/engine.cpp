@@ -48,6 +48,9 @@ Result<ModelId> Engine::add_model(std::string name, std::unique_ptr<llm::Model> 
   if (options.page_size < 1 || options.max_step_tokens < 1 || options.max_step_requests < 1)
     return fail(ErrorKind::Usage, "[engine] page_size {}, max_step_tokens {}, max_step_requests {}; need at least 1",
                 options.page_size, options.max_step_tokens, options.max_step_requests);
+  if (model->page_size() != options.page_size)
+    return fail(ErrorKind::Usage, "[engine] page size; got a model with {}, the engine has {}", model->page_size(),
+                options.page_size);
   if (find_model(name)) return fail(ErrorKind::Usage, "[engine] a model named {} is served already", name);
   size_t available = 0;
   if (options.kv_bytes == 0) {

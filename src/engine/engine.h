@@ -118,8 +118,8 @@ struct ForwardOutput {
 using ForwardDone = std::function<void(Result<ForwardOutput>)>;
 
 struct EngineOptions {
-  int64_t page_size = 16;
-  int64_t max_step_tokens = 512;  // rows of one step over all requests; not above llm::LoadOptions::max_step_tokens
+  int64_t page_size = 16;         // tokens; the models' must be the same
+  int64_t max_step_tokens = 512;  // rows of one step over all requests; a model that takes fewer gets fewer
   int64_t max_step_requests = 256;
   // Device memory for keys and values, per model. 0: memory_share of what is free, but not more than 64 full contexts
   // need nor, unless one full context needs it, more than 4 GiB. Touched only as it is used.

@@ -175,7 +175,9 @@ Step Engine::State::plan_model(Served& served) {
     std::vector<Victim> found;
     if (look_for_victims) found = victims(served);
     const int64_t now = now_ms();
-    const StepPlan plan = schedule(views, {options.max_step_tokens, options.max_step_requests, options.page_size},
+    const StepPlan plan = schedule(views,
+                                   {std::min(options.max_step_tokens, served.model->max_step_tokens()),
+                                    options.max_step_requests, options.page_size},
                                    {served.pool.total(), served.pool.available(), look_for_victims, found}, now);
     for (const RequestId id : plan.refuse) {
       Pass& pass = *passes.at(id);

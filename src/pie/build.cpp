@@ -193,7 +193,8 @@ Result<Manifest> read_manifest(const fs::path& path) {
   };
   TRY(word("name", out.name));
   TRY(word("version", out.version));
-  ASSIGN_OR_RETURN(const auto clean, package_name(out.name.empty() ? "-" : out.name));
+  if (out.name.empty()) return fail(ErrorKind::Invalid, "[build] {}: package.name is missing", path.string());
+  ASSIGN_OR_RETURN(const auto clean, package_name(out.name));
   if (clean != out.name)
     return fail(ErrorKind::Invalid, "[build] {}: package.name; got \"{}\", need a name like \"{}\"", path.string(),
                 out.name, clean);
@@ -243,7 +244,8 @@ Result<std::string> componentise(const std::string& module, const Manifest& mani
       hearth_text_free);
   if (!error) return component;
   std::string text = error.get();
-  if (text.find("#run") != std::string::npos) text += "\nEvery guest has one HEARTH_INFERLET(function).";
+  if (text.find("failed to find export") != std::string::npos)
+    text += "\nEvery guest has one HEARTH_INFERLET(function).";
   return fail(ErrorKind::Invalid, "[build] the module does not make a component: {}", text);
 }
 

@@ -159,7 +159,7 @@ class Broken(HubTest):
         self.whole()
 
     def test_wrong_content_is_thrown_away(self):
-        for name in ("model.safetensors", "config.json"):
+        for name in ("config.json", "model.safetensors"):
             self.hub.faults[name] = [("lie",)]
             error = self.one_error(self.pie("model", "download", "org/tiny", code=1))
             self.assertIn("wrong content", error)

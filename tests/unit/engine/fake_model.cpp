@@ -52,6 +52,8 @@ struct FakeModel final : llm::Model {
   ops::Device& device() const override { return device_; }
   size_t weight_bytes() const override { return 0; }
   bool mapped() const override { return false; }
+  int64_t page_size() const override { return options_.page_size; }
+  int64_t max_step_tokens() const override { return options_.max_step_tokens; }
   size_t kv_bytes_per_page() const override {
     return static_cast<size_t>(2 * options_.page_size * kWidth) * sizeof(float);
   }
