@@ -1,4 +1,5 @@
-// Builds the inferlets that ship, and the guests of the tests, before there is a pie: inferlet_build SOURCE OUTPUT CACHE
+// Builds the inferlets that ship, and the guests of the tests, before there is a pie: inferlet_build SOURCE OUTPUT
+// CACHE
 #include <cstdio>
 
 #include "pie/build.h"

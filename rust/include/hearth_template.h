@@ -13,21 +13,22 @@ extern "C" {
 
 typedef struct hearth_template hearth_template;
 
-typedef struct hearth_template_limits {
-  uint64_t fuel;         // instructions
-  size_t text_bytes;     // of the output, and of any text that is made on the way
-} hearth_template_limits;
-
 // Formats the present local time into `out` (of `size` bytes) as strftime does and returns the length; 0 when it does
 // not fit. Called by templates that use strftime_now.
 typedef size_t (*hearth_strftime_now)(char* out, size_t size, const char* format);
 
-char* hearth_template_compile(const char* source, size_t size, hearth_template_limits limits,
-                              hearth_strftime_now strftime_now, hearth_template** out);
+char* hearth_template_compile(const char* source, size_t size, hearth_strftime_now strftime_now,
+                              hearth_template** out);
 void hearth_template_free(hearth_template* compiled);  // NULL is fine
 
+typedef struct hearth_template_limits {
+  uint64_t fuel;      // instructions
+  size_t text_bytes;  // of the output
+} hearth_template_limits;
+
 // Renders with the members of a JSON object as variables; writes UTF-8.
-char* hearth_template_render(const hearth_template* compiled, const char* json, size_t size, hearth_sink out);
+char* hearth_template_render(const hearth_template* compiled, const char* json, size_t size,
+                             hearth_template_limits limits, hearth_sink out);
 
 #ifdef __cplusplus
 }

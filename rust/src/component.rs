@@ -76,9 +76,15 @@ fn encode(module: &[u8], name: &str, version: &str) -> Result<Vec<u8>, String> {
     let (resolve, world) = guest_world(name)?;
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(|error| format!("{error:#}"))?;
+    // Without need the adapter would still raise the versions of the WASI interfaces to its own.
+    let preview1 = WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME.as_bytes();
+    let adapt = module.windows(preview1.len()).any(|bytes| bytes == preview1);
     let mut component = ComponentEncoder::default()
         .module(&module)
-        .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER))
+        .and_then(|encoder| match adapt {
+            true => encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER),
+            false => Ok(encoder),
+        })
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| format!("{error:#}"))?;
     if !version.is_empty() {

@@ -20,11 +20,11 @@ type StrftimeNow = extern "C" fn(*mut c_char, usize, *const c_char) -> usize;
 
 pub struct HearthTemplate {
     environment: Environment<'static>,
-    limits: Limits,
 }
 
 const NAME: &str = "chat";
 const MAX_INDENT: usize = 32;
+const MAX_JSON_BYTES: usize = 64 << 20;
 
 /// Python's json.dumps in one line.
 struct OneLine {
@@ -67,15 +67,15 @@ fn refused(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, text.into())
 }
 
-fn write_json<F: Formatter>(value: &Value, formatter: F, limit: usize) -> Result<Value, Error> {
-    let mut out = Bounded { bytes: Vec::new(), limit };
+fn write_json<F: Formatter>(value: &Value, formatter: F) -> Result<Value, Error> {
+    let mut out = Bounded { bytes: Vec::new(), limit: MAX_JSON_BYTES };
     let result = value.serialize(&mut Serializer::with_formatter(&mut out, formatter));
     result.map_err(|error| refused(format!("tojson: {error}")))?;
     String::from_utf8(out.bytes).map(Value::from).map_err(|error| refused(error.to_string()))
 }
 
 /// tojson(value, indent=None, separators=None); Python's other options only as the hubs set them.
-fn tojson(value: &Value, options: Kwargs, limit: usize) -> Result<Value, Error> {
+fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let separators: Option<Vec<String>> = options.get("separators")?;
     for name in ["ensure_ascii", "sort_keys"] {
@@ -86,10 +86,10 @@ fn tojson(value: &Value, options: Kwargs, limit: usize) -> Result<Value, Error> 
     options.assert_all_used()?;
     match (indent, separators.as_deref()) {
         (Some(indent), None) => {
-            write_json(value, PrettyFormatter::with_indent(" ".repeat(indent.min(MAX_INDENT)).as_bytes()), limit)
+            write_json(value, PrettyFormatter::with_indent(" ".repeat(indent.min(MAX_INDENT)).as_bytes()))
         }
-        (None, None) => write_json(value, OneLine { comma: ", ".into(), colon: ": ".into() }, limit),
-        (None, Some([comma, colon])) => write_json(value, OneLine { comma: comma.clone(), colon: colon.clone() }, limit),
+        (None, None) => write_json(value, OneLine { comma: ", ".into(), colon: ": ".into() }),
+        (None, Some([comma, colon])) => write_json(value, OneLine { comma: comma.clone(), colon: colon.clone() }),
         _ => Err(refused("tojson: either indent or two separators")),
     }
 }
@@ -101,24 +101,24 @@ fn strftime(now: StrftimeNow, format: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&out[..length.min(out.len())]).into_owned())
 }
 
-fn compile(source: &str, limits: Limits, now: StrftimeNow) -> Result<HearthTemplate, String> {
+fn compile(source: &str, now: StrftimeNow) -> Result<HearthTemplate, String> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    environment.set_fuel(Some(limits.fuel));
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    let limit = limits.text_bytes;
-    environment.add_filter("tojson", move |value: Value, options: Kwargs| tojson(&value, options, limit));
+    environment.add_filter("tojson", |value: Value, options: Kwargs| tojson(&value, options));
     environment.add_function("raise_exception", |text: String| -> Result<Value, Error> { Err(refused(text)) });
     environment.add_function("strftime_now", move |format: String| strftime(now, &format));
     environment.add_template_owned(NAME, source.to_string()).map_err(|error| error.to_string())?;
-    Ok(HearthTemplate { environment, limits })
+    Ok(HearthTemplate { environment })
 }
 
-fn render(compiled: &HearthTemplate, json: &str) -> Result<Vec<u8>, String> {
+fn render(compiled: &HearthTemplate, json: &str, limits: Limits) -> Result<Vec<u8>, String> {
     let variables: serde_json::Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let template = compiled.environment.get_template(NAME).map_err(|error| error.to_string())?;
-    let mut writer = Bounded { bytes: Vec::new(), limit: compiled.limits.text_bytes };
+    let mut environment = compiled.environment.clone();
+    environment.set_fuel(Some(limits.fuel));
+    let template = environment.get_template(NAME).map_err(|error| error.to_string())?;
+    let mut writer = Bounded { bytes: Vec::new(), limit: limits.text_bytes };
     let rendered = template.render_captured_to(Value::from_serialize(&variables), &mut writer);
     match rendered.map(drop) {
         Ok(()) => Ok(writer.bytes),
@@ -135,13 +135,12 @@ fn render(compiled: &HearthTemplate, json: &str) -> Result<Vec<u8>, String> {
 pub unsafe extern "C" fn hearth_template_compile(
     source: *const c_char,
     size: usize,
-    limits: Limits,
     strftime_now: StrftimeNow,
     out: *mut *mut HearthTemplate,
 ) -> *mut c_char {
     guarded(|| {
         let source = unsafe { text(source, size) }?;
-        let template = on_deep_stack(|| compile(source, limits, strftime_now))?;
+        let template = on_deep_stack(|| compile(source, strftime_now))?;
         unsafe { *out = Box::into_raw(Box::new(template)) };
         Ok(())
     })
@@ -163,12 +162,13 @@ pub unsafe extern "C" fn hearth_template_render(
     compiled: *const HearthTemplate,
     json: *const c_char,
     size: usize,
+    limits: Limits,
     out: Sink,
 ) -> *mut c_char {
     guarded(|| {
         let compiled = unsafe { &*compiled };
         let json = unsafe { text(json, size) }?;
-        out.write(&on_deep_stack(|| render(compiled, json))?);
+        out.write(&on_deep_stack(|| render(compiled, json, limits))?);
         Ok(())
     })
 }

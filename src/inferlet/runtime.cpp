@@ -18,8 +18,8 @@ namespace hearth::inferlet {
 namespace {
 
 constexpr size_t kMaxProgramBytes = size_t{256} << 20;
-constexpr size_t kMaxProcesses = 20'000;               // running and waiting for a place
-constexpr size_t kMaxInboxBytes = size_t{256} << 20;   // of one process: messages and files that its guest has not taken
+constexpr size_t kMaxProcesses = 20'000;              // running and waiting for a place
+constexpr size_t kMaxInboxBytes = size_t{256} << 20;  // of one process: messages and files that its guest has not taken
 constexpr size_t kMaxInputBytes = size_t{64} << 20;
 
 class ProgramImpl final : public Program {
@@ -40,12 +40,14 @@ class ProgramImpl final : public Program {
 std::string new_process_id() {
   std::random_device random;
   uint32_t a = random(), b = random(), c = random(), d = random();
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:04x}{:08x}", a, b >> 16, b & 0xfff, 0x8000 | (c & 0x3fff), c >> 16, d);
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:04x}{:08x}", a, b >> 16, b & 0xfff, 0x8000 | (c & 0x3fff), c >> 16,
+                     d);
 }
 
 class RuntimeImpl;
 
-// One guest from launch to on_exit. Shared: the table of the runtime holds it while it runs, handles as long as they like.
+// One guest from launch to on_exit. Shared: the table of the runtime holds it while it runs, handles as long as they
+// like.
 struct Running : Guest {
   using Guest::Guest;
   ~Running() { hearth_wasm_guest_delete(fiber); }
@@ -60,7 +62,8 @@ struct Running : Guest {
 
   Result<std::string> result_of(const hearth_wasm_failure& failure) {
     if (failure.kind == HEARTH_WASM_OK) return std::string(failure.text, failure.text_size);
-    if (failure.kind == HEARTH_WASM_EXIT && failure.status == 0) return std::string();  // exit(0): over, with nothing to say
+    if (failure.kind == HEARTH_WASM_EXIT && failure.status == 0)
+      return std::string();  // exit(0): over, with nothing to say
     std::lock_guard lock(mutex);
     if (failure.kind == HEARTH_WASM_CANCELLED && stop_reason) return std::unexpected(*stop_reason);
     return std::unexpected(to_error(failure));
@@ -79,6 +82,10 @@ class ProcessImpl final : public Process {
   const std::string& id() const override { return running_->id; }
   void send(std::string message) override { put(*running_->messages, std::move(message)); }
   void send_file(std::string bytes) override { put(*running_->files, std::move(bytes)); }
+  void close_input() override {
+    running_->messages->close();
+    running_->files->close();
+  }
   void cancel() override { running_->cancel(); }
 
  private:
@@ -102,11 +109,13 @@ class RuntimeImpl final : public Runtime {
     services_.messaging = &messaging_;
     services_.latency = std::make_shared<PassLatency>(models_.size());
     services_.load_program = [this](std::string_view name) -> Result<std::shared_ptr<Program>> {
-      if (!options_.resolve_program) return fail(ErrorKind::NotFound, "[runtime] program {}; no programs are known here", name);
+      if (!options_.resolve_program)
+        return fail(ErrorKind::NotFound, "[runtime] program {}; no programs are known here", name);
       ASSIGN_OR_RETURN(std::filesystem::path path, options_.resolve_program(name));
       return load(path);
     };
-    services_.launch = [this](std::shared_ptr<Program> program, std::string input, std::string user, ProcessEvents events) {
+    services_.launch = [this](std::shared_ptr<Program> program, std::string input, std::string user,
+                              ProcessEvents events) {
       return launch(std::move(program), std::move(input), {}, std::move(user), std::move(events));
     };
     services_.run_aside = [this](std::function<void()> work) { run_aside(std::move(work)); };
@@ -154,8 +163,9 @@ class RuntimeImpl final : public Runtime {
     return shared;
   }
 
-  Result<std::unique_ptr<Process>> launch(std::shared_ptr<Program> program, std::string input, std::vector<std::string> arguments,
-                                          std::string user, ProcessEvents events) override {
+  Result<std::unique_ptr<Process>> launch(std::shared_ptr<Program> program, std::string input,
+                                          std::vector<std::string> arguments, std::string user,
+                                          ProcessEvents events) override {
     const auto* compiled = dynamic_cast<const ProgramImpl*>(program.get());
     if (compiled == nullptr) return fail(ErrorKind::Invalid, "[runtime] program; got none of this runtime's");
     if (input.size() > kMaxInputBytes) {

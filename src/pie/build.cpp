@@ -1,16 +1,15 @@
 #include "pie/build.h"
 
+#include <hearth_component.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <thread>
-
-#include <hearth_component.h>
-#include <unistd.h>
-
-#include <toml++/toml.h>
 
 #include "base/digest.h"
 #include "base/environment.h"
@@ -26,10 +25,11 @@ constexpr size_t kMaxSourceBytes = size_t{16} << 20;   // of one file of the gue
 constexpr size_t kMaxModuleBytes = size_t{256} << 20;  // what the linker may write
 constexpr size_t kMaxSources = 1000;                   // .cpp files of one guest
 constexpr std::string_view kInstall =
-    "sudo apt-get install clang-19 lld-19 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32";
+    "sudo apt-get install clang-19 lld-19 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 "
+    "libclang-rt-19-dev-wasm32";
 
 // -Os: guests wait for the engine most of their time, and a small one compiles and loads faster.
-const std::vector<std::string> kTarget = {"--target=wasm32-wasi", "-Os", "-fno-exceptions", "-mexec-model=reactor"};
+const std::vector<std::string> kTarget = {"--target=wasm32-wasi", "-Os", "-fno-exceptions"};
 const std::vector<std::string> kCpp = {"-std=c++23", "-fno-rtti", "-fno-threadsafe-statics"};
 
 struct Manifest {
@@ -43,7 +43,8 @@ class ScratchFolder {
     std::error_code code;
     fs::create_directories(parent, code);
     std::string form = (parent / "build.XXXXXX").string();
-    if (code || !mkdtemp(form.data())) return fail(ErrorKind::Io, "[build] cannot make a folder in {}", parent.string());
+    if (code || !mkdtemp(form.data()))
+      return fail(ErrorKind::Io, "[build] cannot make a folder in {}", parent.string());
     return ScratchFolder(form);
   }
   ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -63,7 +64,8 @@ Result<std::string> output_of(std::vector<std::string> argv, std::stop_token sto
   Command command;
   command.argv = std::move(argv);
   ASSIGN_OR_RETURN(const auto exit, run_command(command, stop));
-  if (exit.code != 0) return fail(ErrorKind::Io, "[build] {} ended with {}:\n{}", command.argv[0], exit.code, exit.errors);
+  if (exit.code != 0)
+    return fail(ErrorKind::Io, "[build] {} ended with {}:\n{}", command.argv[0], exit.code, exit.errors);
   return exit.output;
 }
 
@@ -78,7 +80,8 @@ Result<> compile(const std::vector<std::string>& argv, std::string& warnings, st
 }
 
 // Runs all, as many at once as there are processors; the first error in their order counts.
-Result<> compile_all(const std::vector<std::vector<std::string>>& commands, std::string& warnings, std::stop_token stop) {
+Result<> compile_all(const std::vector<std::vector<std::string>>& commands, std::string& warnings,
+                     std::stop_token stop) {
   std::vector<Result<>> results(commands.size());
   std::vector<std::string> words(commands.size());
   std::atomic<size_t> next = 0;
@@ -123,7 +126,8 @@ struct CompiledSdk {
   bool fresh = false;
 };
 
-Result<CompiledSdk> compile_sdk(const fs::path& sdk, const GuestToolchain& tools, const fs::path& cache, std::stop_token stop) {
+Result<CompiledSdk> compile_sdk(const fs::path& sdk, const GuestToolchain& tools, const fs::path& cache,
+                                std::stop_token stop) {
   ASSIGN_OR_RETURN(const auto files, files_below(sdk));
   Digest digest = Digest::sha256();
   for (const auto& word : compiler(tools, true)) digest.update(word + "\n");
@@ -152,8 +156,8 @@ Result<CompiledSdk> compile_sdk(const fs::path& sdk, const GuestToolchain& tools
   std::vector<std::vector<std::string>> commands;
   for (const auto& source : sources) {
     auto argv = compiler(tools, source.extension() == ".cpp");
-    for (const std::string& word : {"-I" + (sdk / "include").string(), std::string("-c"), source.string(), std::string("-o"),
-                                    (scratch.path() / (source.filename().string() + ".o")).string()})
+    for (const std::string& word : {"-I" + (sdk / "include").string(), std::string("-c"), source.string(),
+                                    std::string("-o"), (scratch.path() / (source.filename().string() + ".o")).string()})
       argv.push_back(word);
     commands.push_back(std::move(argv));
   }
@@ -161,7 +165,8 @@ Result<CompiledSdk> compile_sdk(const fs::path& sdk, const GuestToolchain& tools
   TRY(compile_all(commands, warnings, stop));
   std::error_code code;
   fs::rename(scratch.path(), folder, code);
-  if (code && !fs::exists(folder)) return fail(ErrorKind::Io, "[build] cannot make {}: {}", folder.string(), code.message());
+  if (code && !fs::exists(folder))
+    return fail(ErrorKind::Io, "[build] cannot make {}: {}", folder.string(), code.message());
   out.fresh = true;
   return out;
 }
@@ -176,19 +181,23 @@ Result<Manifest> read_manifest(const fs::path& path) {
   }
   Manifest out;
   const auto* package = table["package"].as_table();
-  if (!package) return fail(ErrorKind::Invalid, "[build] {} has no table [package] with name and version", path.string());
+  if (!package)
+    return fail(ErrorKind::Invalid, "[build] {} has no table [package] with name and version", path.string());
   const auto word = [&](const char* key, std::string& value) -> Result<> {
     const auto* node = package->get(key);
     if (!node) return {};
-    if (!node->is_string()) return fail(ErrorKind::Invalid, "[build] {}: package.{}; need a text in quotes", path.string(), key);
+    if (!node->is_string())
+      return fail(ErrorKind::Invalid, "[build] {}: package.{}; need a text in quotes", path.string(), key);
     value = node->as_string()->get();
     return {};
   };
   TRY(word("name", out.name));
   TRY(word("version", out.version));
-  ASSIGN_OR_RETURN(const auto clean, package_name(out.name.empty() ? "-" : out.name));
+  if (out.name.empty()) return fail(ErrorKind::Invalid, "[build] {}: package.name is missing", path.string());
+  ASSIGN_OR_RETURN(const auto clean, package_name(out.name));
   if (clean != out.name)
-    return fail(ErrorKind::Invalid, "[build] {}: package.name; got \"{}\", need a name like \"{}\"", path.string(), out.name, clean);
+    return fail(ErrorKind::Invalid, "[build] {}: package.name; got \"{}\", need a name like \"{}\"", path.string(),
+                out.name, clean);
   return out;
 }
 
@@ -201,17 +210,20 @@ Result<Sources> find_sources(const fs::path& source) {
   std::error_code code;
   Sources out;
   if (fs::is_regular_file(source, code)) {
-    if (source.extension() != ".cpp") return fail(ErrorKind::Usage, "[build] source; got {}, need a .cpp file or a folder", source.string());
+    if (source.extension() != ".cpp")
+      return fail(ErrorKind::Usage, "[build] source; got {}, need a .cpp file or a folder", source.string());
     out.files.push_back(source);
     ASSIGN_OR_RETURN(out.manifest.name, package_name(source.stem().string()));
     return out;
   }
-  if (!fs::is_directory(source, code)) return fail(ErrorKind::NotFound, "[build] there is no file or folder {}", source.string());
+  if (!fs::is_directory(source, code))
+    return fail(ErrorKind::NotFound, "[build] there is no file or folder {}", source.string());
   ASSIGN_OR_RETURN(const auto files, files_below(source));
   for (const auto& file : files)
     if (file.extension() == ".cpp") out.files.push_back(file);
   if (out.files.empty() || out.files.size() > kMaxSources)
-    return fail(ErrorKind::Invalid, "[build] .cpp files in {}; got {}, need 1 to {}", source.string(), out.files.size(), kMaxSources);
+    return fail(ErrorKind::Invalid, "[build] .cpp files in {}; got {}, need 1 to {}", source.string(), out.files.size(),
+                kMaxSources);
   for (const char* name : {"Pie.toml", "Inferlet.toml"}) {
     if (!fs::exists(source / name, code)) continue;
     ASSIGN_OR_RETURN(out.manifest, read_manifest(source / name));
@@ -227,12 +239,13 @@ Result<std::string> componentise(const std::string& module, const Manifest& mani
                            static_cast<std::string*>(out)->append(static_cast<const char*>(bytes), size);
                          }};
   const std::unique_ptr<char, decltype(&hearth_text_free)> error(
-      hearth_component_encode(reinterpret_cast<const uint8_t*>(module.data()), module.size(), manifest.name.data(), manifest.name.size(),
-                              manifest.version.data(), manifest.version.size(), sink),
+      hearth_component_encode(reinterpret_cast<const uint8_t*>(module.data()), module.size(), manifest.name.data(),
+                              manifest.name.size(), manifest.version.data(), manifest.version.size(), sink),
       hearth_text_free);
   if (!error) return component;
   std::string text = error.get();
-  if (text.find("#run") != std::string::npos) text += "\nEvery guest has one HEARTH_INFERLET(function).";
+  if (text.find("failed to find export") != std::string::npos)
+    text += "\nEvery guest has one HEARTH_INFERLET(function).";
   return fail(ErrorKind::Invalid, "[build] the module does not make a component: {}", text);
 }
 
@@ -256,8 +269,10 @@ Result<std::string> package_name(std::string_view text) {
     }
   }
   if (name.empty())
-    return fail(ErrorKind::Invalid, "[build] name; got \"{}\", need words of letters and digits, each beginning with a letter, joined by '-'",
-                text);
+    return fail(
+        ErrorKind::Invalid,
+        "[build] name; got \"{}\", need words of letters and digits, each beginning with a letter, joined by '-'",
+        text);
   if (name == "core" || name == "instruct" || name == "mcp")
     return fail(ErrorKind::Invalid, "[build] name; got \"{}\", which is a package of the guest contract", name);
   return name;
@@ -265,7 +280,9 @@ Result<std::string> package_name(std::string_view text) {
 
 Result<fs::path> find_sdk() {
   std::error_code code;
-  const auto whole = [&](const fs::path& folder) { return fs::is_regular_file(folder / "include/hearth/inferlet.hpp", code); };
+  const auto whole = [&](const fs::path& folder) {
+    return fs::is_regular_file(folder / "include/hearth/inferlet.hpp", code);
+  };
   if (const auto set = environment("PIE_SDK")) {
     if (whole(*set)) return *set;
     return fail(ErrorKind::NotFound, "[build] PIE_SDK; got {}, need a folder with include/hearth/inferlet.hpp", *set);
@@ -273,7 +290,8 @@ Result<fs::path> find_sdk() {
   const fs::path self = fs::read_symlink("/proc/self/exe", code);
   for (const fs::path& folder : {self.parent_path().parent_path() / "share/hearth/sdk", fs::path(HEARTH_SDK_SOURCE)})
     if (whole(folder)) return folder;
-  return fail(ErrorKind::NotFound, "[build] the guest library is neither beside this program nor in {}; set PIE_SDK to its folder",
+  return fail(ErrorKind::NotFound,
+              "[build] the guest library is neither beside this program nor in {}; set PIE_SDK to its folder",
               HEARTH_SDK_SOURCE);
 }
 
@@ -287,7 +305,8 @@ Result<GuestToolchain> find_guest_toolchain() {
   out.version.resize(std::min(out.version.size(), out.version.find('\n')));
   // Where it finds nothing, clang prints the bare name.
   for (const char* part : {"libc.a", "libc++.a", "libc++abi.a", "crt1-reactor.o"}) {
-    ASSIGN_OR_RETURN(const auto path, output_of({out.clang_cpp, "--target=wasm32-wasi", std::string("-print-file-name=") + part}));
+    ASSIGN_OR_RETURN(const auto path,
+                     output_of({out.clang_cpp, "--target=wasm32-wasi", std::string("-print-file-name=") + part}));
     if (path.find('/') == std::string::npos)
       return fail(ErrorKind::NotFound, "[build] clang 19 has no {} for WebAssembly; install it: {}", part, kInstall);
   }
@@ -295,7 +314,8 @@ Result<GuestToolchain> find_guest_toolchain() {
   runtime.resize(std::min(runtime.size(), runtime.find('\n')));
   std::error_code code;
   if (!fs::exists(runtime, code))
-    return fail(ErrorKind::NotFound, "[build] clang 19 has no run-time library for WebAssembly; install it: {}", kInstall);
+    return fail(ErrorKind::NotFound, "[build] clang 19 has no run-time library for WebAssembly; install it: {}",
+                kInstall);
   ASSIGN_OR_RETURN(std::string linker, output_of({out.clang_cpp, "--target=wasm32-wasi", "-print-prog-name=wasm-ld"}));
   linker.resize(std::min(linker.size(), linker.find('\n')));
   if (linker.find('/') == std::string::npos && find_program(linker).empty())
@@ -325,10 +345,10 @@ Result<BuildReport> build_inferlet(const BuildRequest& request, std::stop_token 
   for (const auto& source : sources.files) {
     objects.push_back((scratch.path() / fmt::format("{}.o", objects.size())).string());
     auto argv = compiler(tools, true);
-    for (const std::string& word :
-         {std::string("-Wall"), std::string("-Wextra"), "-I" + (sdk / "include").string(),
-          fmt::format("-DHEARTH_INFERLET_NAME=\"{}\"", report.name), std::string(request.colour ? "-fcolor-diagnostics" : "-fno-color-diagnostics"),
-          std::string("-c"), source.string(), std::string("-o"), objects.back()})
+    for (const std::string& word : {std::string("-Wall"), std::string("-Wextra"), "-I" + (sdk / "include").string(),
+                                    fmt::format("-DHEARTH_INFERLET_NAME=\"{}\"", report.name),
+                                    std::string(request.colour ? "-fcolor-diagnostics" : "-fno-color-diagnostics"),
+                                    std::string("-c"), source.string(), std::string("-o"), objects.back()})
       argv.push_back(word);
     commands.push_back(std::move(argv));
   }
@@ -337,7 +357,7 @@ Result<BuildReport> build_inferlet(const BuildRequest& request, std::stop_token 
   const fs::path module_path = scratch.path() / "module.wasm";
   const auto link = [&](bool with_libc) -> Result<std::string> {
     auto argv = compiler(tools, true);
-    argv.push_back("-Wl,--strip-debug");
+    argv.insert(argv.end(), {"-mexec-model=reactor", "-Wl,--strip-debug"});
     argv.insert(argv.end(), objects.begin(), objects.end());
     for (const auto& object : library.objects) argv.push_back(object.string());
     if (with_libc) argv.push_back(library.libc.string());

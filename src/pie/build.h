@@ -21,26 +21,28 @@ struct BuildRequest {
 };
 
 struct BuildReport {
-  std::string name, version;     // of the package; the version is empty without a manifest
+  std::string name, version;  // of the package; the version is empty without a manifest
   std::filesystem::path output;
-  uint64_t bytes = 0;            // of the component
+  uint64_t bytes = 0;  // of the component
   double seconds = 0;
-  bool compiled_sdk = false;     // the guest library had to be compiled: once per version of it and of clang
-  std::string warnings;          // of the compiler, as it wrote them
+  bool compiled_sdk = false;  // the guest library had to be compiled: once per version of it and of clang
+  std::string warnings;       // of the compiler, as it wrote them
 };
 
-// Writes the component whole or not at all. Errors of the compiler come as it wrote them. NotFound with the command that
-// installs it when a tool is missing.
+// Writes the component whole or not at all. Errors of the compiler come as it wrote them. NotFound with the command
+// that installs it when a tool is missing.
 Result<BuildReport> build_inferlet(const BuildRequest& request, std::stop_token stop = {});
 
-// The folder of the guest library: $PIE_SDK, else ../share/hearth/sdk beside the folder of the running program, else the
-// source tree that this program was built from.
+// The folder of the guest library: $PIE_SDK, else ../share/hearth/sdk beside the folder of the running program, else
+// the source tree that this program was built from.
 Result<std::filesystem::path> find_sdk();
 
-// The package name that a file or folder name gives: lower case, words joined by '-'. Invalid with the rule when it has none.
+// The package name that a file or folder name gives: lower case, words joined by '-'. Invalid with the rule when it has
+// none.
 Result<std::string> package_name(std::string_view text);
 
-// What guests are compiled with: the compiler and its parts for WebAssembly. NotFound with the command that installs them.
+// What guests are compiled with: the compiler and its parts for WebAssembly. NotFound with the command that installs
+// them.
 struct GuestToolchain {
   std::filesystem::path clang_cpp, clang_c;
   std::string version;  // first line of its --version

@@ -141,6 +141,54 @@ void add_doctor_command(CommandLine& line) {
       [=, &line] { line.action = [=](std::stop_token) { return doctor({.config = *config, .json = *json}); }; });
 }
 
+void add_run_command(CommandLine& line, const std::chrono::steady_clock::time_point begin) {
+  auto* app = command(
+      &line.app, "run", "Run one inferlet and end with it",
+      "  pie run std/text-completion -- --prompt \"Once upon a time\" --max-tokens 50\n"
+      "  pie run ./my_inferlet.wasm -- --prompt \"Hello\"\n"
+      "  pie run --path ./my_inferlet.wasm -c ./config.toml --log run.log --stats\n"
+      "What follows -- goes to the inferlet. Its output streams to stdout; lines of stdin reach it as messages.\n"
+      "Without a configuration the default model is used, and downloaded the first time.");
+  auto options = std::make_shared<RunOptions>();
+  options->begin = begin;
+  auto path = std::make_shared<std::string>();
+  auto* name =
+      app->add_option("inferlet", options->inferlet, "A .wasm file, or [std/]NAME[@VERSION]")->type_name("INFERLET");
+  auto* file = app->add_option("--path", *path, "The inferlet as a path, whatever its name")->type_name("FILE");
+  name->excludes(file);
+  app->add_option("-c,--config", options->config, "Configuration file")->type_name("FILE");
+  app->add_option("--log", options->log, "Write the log to this file")->type_name("FILE");
+  app->add_option("--trace", options->trace, "Write what happened when to this file (Perfetto, chrome://tracing)")
+      ->type_name("FILE");
+  app->add_option("--files", options->files, "Keep the files that the inferlet sends in this folder")
+      ->type_name("FOLDER");
+  app->add_flag("--result", options->result, "Print what the inferlet returned, even after streamed text");
+  app->add_flag("--stats", options->stats, "Print times and counts to stderr at the end");
+  app->callback([=, &line] {
+    if (options->inferlet.empty() && path->empty()) throw CLI::RequiredError("an inferlet");
+    if (!path->empty()) {
+      options->inferlet = *path;
+      options->inferlet_is_path = true;
+    }
+    options->arguments = line.after_dashes;
+    line.action = [=](std::stop_token stop) { return run_inferlet(*options, stop); };
+  });
+}
+
+void add_build_command(CommandLine& line) {
+  auto* app = command(&line.app, "build", "Compile an inferlet written in C++",
+                      "  pie build my_inferlet.cpp\n  pie build ./my_inferlet -o my_inferlet.wasm");
+  auto request = std::make_shared<BuildRequest>();
+  auto config = std::make_shared<std::string>();
+  app->add_option("source", request->source, "A .cpp file, or a folder of them with an optional Pie.toml")
+      ->type_name("FILE_OR_DIR")
+      ->required();
+  app->add_option("-o,--output", request->output, "File to write (default: NAME.wasm here)")->type_name("OUT.wasm");
+  app->add_option("-c,--config", *config, "Configuration file")->type_name("FILE");
+  app->callback(
+      [=, &line] { line.action = [=](std::stop_token stop) { return build_command(*config, *request, stop); }; });
+}
+
 void print_error(std::string_view text) {
   std::fflush(stdout);
   fmt::print(stderr, "{} {}\n", cli::Terminal::of(stderr).paint(cli::Colour::Red, "error:"), text);
@@ -184,6 +232,7 @@ int usage_error(const CommandLine& line, const CLI::ParseError& error, const std
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
+  const auto begin = std::chrono::steady_clock::now();
   cli::Interrupt interrupt;  // before any other thread
   CommandLine line;
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
@@ -199,6 +248,8 @@ int run_command_line(int argc, char** argv) {
       "Exit codes: 0 done, 1 an error, 2 wrong usage, 130 ended by Ctrl-C.\n");
   line.app.require_subcommand(1);
   line.app.fallthrough(false);
+  add_run_command(line, begin);
+  add_build_command(line);
   add_config_commands(line);
   add_model_commands(line);
   add_doctor_command(line);

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 using State = Finding::State;
+constexpr uint64_t kNeededBytes = uint64_t{16} << 20;      // compiled inferlets; a load without room packs in memory
 constexpr uint64_t kComfortableBytes = uint64_t{1} << 30;  // a small model and its caches
 
 struct Level {
@@ -89,7 +90,7 @@ Finding look_at_space(const fs::path& root) {
   }
   finding.detail = fmt::format("{}: {} free", root.string(), cli::bytes_text(space.available));
   if (space.available < kComfortableBytes) {
-    finding.state = State::Missing;
+    finding.state = space.available < kNeededBytes ? State::Bad : State::Missing;
     finding.fix = "free some space, or set PIE_CACHE_HOME to a folder on a larger disk";
   }
   return finding;

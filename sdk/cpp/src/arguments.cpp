@@ -10,13 +10,16 @@ namespace {
 
 bool same_name(std::string_view a, std::string_view b) {
   const auto fold = [](char c) { return c == '_' ? '-' : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return fold(x) == fold(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return fold(x) == fold(y); });
 }
 
 // Words that belong to no option stand under this name, which same_name would make "-".
 constexpr std::string_view kWords = "_";
 
-bool textual(const Json& value) { return value.kind == Json::Kind::Text || value.kind == Json::Kind::Number; }
+bool textual(const Json& value) {
+  return value.kind == Json::Kind::Text || value.kind == Json::Kind::Number;
+}
 
 }  // namespace
 
@@ -26,7 +29,8 @@ Result<Arguments> Arguments::parse(std::string_view input) {
   if (input.find_first_not_of(" \t\r\n") != input.npos) {
     HEARTH_LET(out.json_, Json::parse(input));
   }
-  if (out.json_.kind != Json::Kind::Object) return fail("[arguments] the input; got " + out.json_.show() + ", need a JSON object");
+  if (out.json_.kind != Json::Kind::Object)
+    return fail("[arguments] the input; got " + out.json_.show() + ", need a JSON object");
   out.taken_.resize(out.json_.names.size());
   const Json* help = out.json_.find("help");
   out.help_wanted_ = help && help->kind == Json::Kind::True;
@@ -38,7 +42,8 @@ bool Arguments::given(std::string_view name) const {
 }
 
 const Json* Arguments::take(std::string_view name, std::string_view form, std::string_view help) {
-  std::string left = name == kWords ? "  WORD…" : "  --" + std::string(name) + (form.empty() ? "" : " " + std::string(form));
+  std::string left =
+      name == kWords ? "  WORD…" : "  --" + std::string(name) + (form.empty() ? "" : " " + std::string(form));
   left.resize(std::max<size_t>(left.size() + 2, 28), ' ');
   help_ += left + std::string(help) + "\n";
   const Json* found = nullptr;
@@ -51,7 +56,8 @@ const Json* Arguments::take(std::string_view name, std::string_view form, std::s
 }
 
 void Arguments::wrong(std::string_view name, const Json& got, std::string_view need) {
-  if (error_.empty()) error_ = "[arguments] --" + std::string(name) + "; got " + got.show() + ", need " + std::string(need);
+  if (error_.empty())
+    error_ = "[arguments] --" + std::string(name) + "; got " + got.show() + ", need " + std::string(need);
 }
 
 Arguments& Arguments::option(std::string_view name, std::string& value, std::string_view help) {
@@ -94,15 +100,25 @@ Arguments& Arguments::number(std::string_view name, T& value, std::string_view f
       value = parsed;
       return *this;
     }
-    wrong(name, *json, "a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " + std::to_string(std::numeric_limits<T>::max()));
+    wrong(name, *json,
+          "a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+              std::to_string(std::numeric_limits<T>::max()));
   }
   return *this;
 }
 
-Arguments& Arguments::option(std::string_view name, float& value, std::string_view help) { return number(name, value, "NUMBER", help); }
-Arguments& Arguments::option(std::string_view name, double& value, std::string_view help) { return number(name, value, "NUMBER", help); }
-Arguments& Arguments::option(std::string_view name, uint32_t& value, std::string_view help) { return number(name, value, "N", help); }
-Arguments& Arguments::option(std::string_view name, int32_t& value, std::string_view help) { return number(name, value, "N", help); }
+Arguments& Arguments::option(std::string_view name, float& value, std::string_view help) {
+  return number(name, value, "NUMBER", help);
+}
+Arguments& Arguments::option(std::string_view name, double& value, std::string_view help) {
+  return number(name, value, "NUMBER", help);
+}
+Arguments& Arguments::option(std::string_view name, uint32_t& value, std::string_view help) {
+  return number(name, value, "N", help);
+}
+Arguments& Arguments::option(std::string_view name, int32_t& value, std::string_view help) {
+  return number(name, value, "N", help);
+}
 
 Arguments& Arguments::option(std::string_view name, std::vector<std::string>& values, std::string_view help) {
   const Json* json = take(name, "TEXT…", help);
@@ -120,15 +136,17 @@ Arguments& Arguments::option(std::string_view name, std::vector<std::string>& va
   return *this;
 }
 
-Arguments& Arguments::words(std::vector<std::string>& values, std::string_view help) { return option(kWords, values, help); }
+Arguments& Arguments::words(std::vector<std::string>& values, std::string_view help) {
+  return option(kWords, values, help);
+}
 
 Result<> Arguments::done() {
   if (help_wanted_) return fail("Arguments:\n" + help_);
   if (!error_.empty()) return fail(error_);
   for (size_t i = 0; i < taken_.size(); ++i)
     if (!taken_[i])
-      return fail("[arguments] " + (json_.names[i] == kWords ? "words without an option" : "--" + json_.names[i]) + "; got " +
-                  json_.items[i].show() + ", need one of:\n" + help_);
+      return fail("[arguments] " + (json_.names[i] == kWords ? "words without an option" : "--" + json_.names[i]) +
+                  "; got " + json_.items[i].show() + ", need one of:\n" + help_);
   return {};
 }
 

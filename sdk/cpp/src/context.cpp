@@ -8,9 +8,11 @@
 namespace hearth {
 namespace {
 
-using Pass = binding::Handle<pie_core_inference_own_forward_pass_t, pie_core_inference_forward_pass_drop_own, pie_core_inference_borrow_forward_pass>;
+using Pass = binding::Handle<pie_core_inference_own_forward_pass_t, pie_core_inference_forward_pass_drop_own,
+                             pie_core_inference_borrow_forward_pass>;
 
-using FromName = bool (*)(pie_core_context_borrow_model_t, hearth_guest_string_t*, pie_core_context_own_context_t*, pie_core_context_error_t*);
+using FromName = bool (*)(pie_core_context_borrow_model_t, hearth_guest_string_t*, pie_core_context_own_context_t*,
+                          pie_core_context_error_t*);
 
 Result<pie_core_context_own_context_t> context_from(FromName make, const Model& model, std::string_view name) {
   auto raw_name = binding::text(name);
@@ -21,7 +23,8 @@ Result<pie_core_context_own_context_t> context_from(FromName make, const Model& 
 }
 
 uint64_t host_size(pie_core_context_borrow_context_t context) {
-  return uint64_t{pie_core_context_method_context_committed_page_count(context)} * pie_core_context_method_context_tokens_per_page(context) +
+  return uint64_t{pie_core_context_method_context_committed_page_count(context)} *
+             pie_core_context_method_context_tokens_per_page(context) +
          pie_core_context_method_context_working_page_token_count(context);
 }
 
@@ -71,9 +74,10 @@ Result<> Context::remove(const Model& model, std::string_view name) {
   return {};
 }
 
-// Starts a pass over the first `tokens` that wait; a sampler looks at the last of them. Host calls per pass: five, and one
-// for a mask.
-Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens, const pie_core_inference_sampler_t* sampler,
+// Starts a pass over the first `tokens` that wait; a sampler looks at the last of them. Host calls per pass: five, and
+// one for a mask.
+Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens,
+                                                                const pie_core_inference_sampler_t* sampler,
                                                                 const Mask* allowed) {
   if (tokens == 0) return fail("[context] next; nothing to start from, append a token or a text first");
   const Pass pass(pie_core_inference_constructor_forward_pass(model_->borrow()));
@@ -100,7 +104,8 @@ Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens, c
   }
   pie_core_inference_own_future_output_t future;
   hearth_guest_string_t error;
-  if (!pie_core_inference_method_forward_pass_execute(pass.borrow(), &future, &error)) return fail(binding::take(error));
+  if (!pie_core_inference_method_forward_pass_execute(pass.borrow(), &future, &error))
+    return fail(binding::take(error));
   computed_ += tokens;
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(tokens));
   return future;
@@ -112,12 +117,15 @@ Result<> Context::compute(size_t tokens) {
   const NextToken done(raw, {}, 0);
   done.pollable().wait();
   pie_core_inference_output_t output;
-  if (!pie_core_inference_method_future_output_get(done.borrow(), &output)) return fail("[context] the pass ended without a result");
+  if (!pie_core_inference_method_future_output_get(done.borrow(), &output))
+    return fail("[context] the pass ended without a result");
   pie_core_inference_output_free(&output);
   return commit();
 }
 
-Result<> Context::flush() { return compute(pending_.empty() ? 0 : pending_.size() - 1); }
+Result<> Context::flush() {
+  return compute(pending_.empty() ? 0 : pending_.size() - 1);
+}
 
 Result<Context> Context::fork() {
   HEARTH_TRY(flush());
@@ -150,8 +158,8 @@ Result<> Context::truncate(uint64_t tokens) {
   if (computed > 0) {
     const uint32_t open = pie_core_context_method_context_working_page_token_count(borrow());
     if (computed > open)
-      return fail("[context] truncate; got " + std::to_string(tokens) + " tokens, need at most " + std::to_string(waiting + open) +
-                  ": the others are in committed pages");
+      return fail("[context] truncate; got " + std::to_string(tokens) + " tokens, need at most " +
+                  std::to_string(waiting + open) + ": the others are in committed pages");
     pie_core_context_method_context_truncate_working_page_tokens(borrow(), static_cast<uint32_t>(computed));
     computed_ -= computed;
   }
@@ -160,7 +168,8 @@ Result<> Context::truncate(uint64_t tokens) {
 }
 
 Result<> Context::commit() {
-  const uint32_t full = pie_core_context_method_context_working_page_token_count(borrow()) / pie_core_context_method_context_tokens_per_page(borrow());
+  const uint32_t full = pie_core_context_method_context_working_page_token_count(borrow()) /
+                        pie_core_context_method_context_tokens_per_page(borrow());
   if (full == 0) return {};
   hearth_guest_string_t error;
   if (!pie_core_context_method_context_commit_working_pages(borrow(), full, &error)) return fail(binding::take(error));
@@ -179,8 +188,8 @@ Result<NextToken> Context::next(const Sampling& sampling, const Mask* allowed) {
   return NextToken(raw, sampling, computed_);
 }
 
-Result<Generation> Context::generate_tokens(const Sampling& sampling, const Limits& limits, FunctionRef<Result<bool>(uint32_t)> feed,
-                                            Matcher* matcher) {
+Result<Generation> Context::generate_tokens(const Sampling& sampling, const Limits& limits,
+                                            FunctionRef<Result<bool>(uint32_t)> feed, Matcher* matcher) {
   Generation out;
   const bool prompt = pending_.size() > 1;
   while (out.tokens.size() < limits.max_tokens) {

@@ -39,7 +39,8 @@ pie_core_inference_sampler_t sampler_of(const Sampling& s) {
   return out;
 }
 
-uint32_t draw(std::span<const uint32_t> tokens, std::span<const float> probabilities, const Sampling& s, uint64_t position) {
+uint32_t draw(std::span<const uint32_t> tokens, std::span<const float> probabilities, const Sampling& s,
+              uint64_t position) {
   size_t count = tokens.size();
   if (s.top_k > 0) count = std::min<size_t>(count, s.top_k);
   // top_p is a share of what top_k left; without top_k, of the whole vocabulary.

@@ -14,6 +14,7 @@ pie_core_inference_sampler_t sampler_of(const Sampling& sampling);
 Result<uint32_t> token_of(pie_core_inference_output_t& output, const Sampling& sampling, uint64_t position);
 
 // One of the tokens, which come with their probabilities, the most probable first.
-uint32_t draw(std::span<const uint32_t> tokens, std::span<const float> probabilities, const Sampling& sampling, uint64_t position);
+uint32_t draw(std::span<const uint32_t> tokens, std::span<const float> probabilities, const Sampling& sampling,
+              uint64_t position);
 
 }  // namespace hearth

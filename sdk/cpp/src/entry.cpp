@@ -4,7 +4,8 @@
 
 #include "hearth/inferlet.hpp"
 
-// The bindings ask for an object file with the types of the world; here `pie build` adds them, with the name of the guest.
+// The bindings ask for an object file with the types of the world; here `pie build` adds them, with the name of the
+// guest.
 extern "C" void __component_type_object_force_link_hearth_guest() {}
 
 namespace hearth::entry {

@@ -18,7 +18,9 @@ Pollable after(std::chrono::nanoseconds time) {
   return Pollable(wasi_clocks_monotonic_clock_subscribe_duration(count));
 }
 
-void sleep(std::chrono::nanoseconds time) { after(time).wait(); }
+void sleep(std::chrono::nanoseconds time) {
+  after(time).wait();
+}
 
 std::optional<std::string> FutureText::get() {
   hearth_guest_string_t text;

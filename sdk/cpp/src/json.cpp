@@ -115,7 +115,10 @@ class Parser {
     int32_t value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = text_[at_ + i];
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) return -1;
       value = value * 16 + digit;
     }
@@ -182,7 +185,9 @@ class Parser {
 
 }  // namespace
 
-Result<Json> Json::parse(std::string_view text) { return Parser(text).document(); }
+Result<Json> Json::parse(std::string_view text) {
+  return Parser(text).document();
+}
 
 const Json* Json::find(std::string_view name) const {
   for (size_t i = 0; i < names.size(); ++i)
@@ -213,13 +218,19 @@ std::string json_quote(std::string_view text) {
 
 std::string Json::show() const {
   switch (kind) {
-    case Kind::Null: return "null";
-    case Kind::False: return "false";
-    case Kind::True: return "true";
-    case Kind::Number: return text;
-    case Kind::Text: return json_quote(text);
+    case Kind::Null:
+      return "null";
+    case Kind::False:
+      return "false";
+    case Kind::True:
+      return "true";
+    case Kind::Number:
+      return text;
+    case Kind::Text:
+      return json_quote(text);
     case Kind::Array:
-    case Kind::Object: break;
+    case Kind::Object:
+      break;
   }
   const bool object = kind == Kind::Object;
   std::string out(1, object ? '{' : '[');

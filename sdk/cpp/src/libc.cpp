@@ -1,6 +1,6 @@
-// What libc asks of the system, given by WASI 0.2 directly: standard output and error, clocks, random numbers. It stands
-// in for the adapter, which would import fifteen interfaces. A guest that needs more (files, say) is linked without this
-// file and with the adapter; `pie build` sees to it.
+// What libc asks of the system, given by WASI 0.2 directly: standard output and error, clocks, random numbers. It
+// stands in for the adapter, which would import fifteen interfaces. A guest that needs more (files, say) is linked
+// without this file and with the adapter; `pie build` sees to it.
 #include <wasi/api.h>
 
 #include <cstring>
@@ -17,7 +17,9 @@ template <class T>
 T* at(int32_t address) {
   return reinterpret_cast<T*>(static_cast<uintptr_t>(static_cast<uint32_t>(address)));
 }
-bool is_output(int32_t fd) { return fd == 1 || fd == 2; }
+bool is_output(int32_t fd) {
+  return fd == 1 || fd == 2;
+}
 
 }  // namespace
 
@@ -37,8 +39,12 @@ int32_t SYSTEM(fd_read)(int32_t fd, int32_t, int32_t, int32_t read) {  // standa
   *at<uint32_t>(read) = 0;
   return fd == 0 ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_BADF;
 }
-int32_t SYSTEM(fd_close)(int32_t fd) { return fd >= 0 && fd <= 2 ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_BADF; }
-int32_t SYSTEM(fd_seek)(int32_t fd, int64_t, int32_t, int32_t) { return fd >= 0 && fd <= 2 ? __WASI_ERRNO_SPIPE : __WASI_ERRNO_BADF; }
+int32_t SYSTEM(fd_close)(int32_t fd) {
+  return fd >= 0 && fd <= 2 ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_BADF;
+}
+int32_t SYSTEM(fd_seek)(int32_t fd, int64_t, int32_t, int32_t) {
+  return fd >= 0 && fd <= 2 ? __WASI_ERRNO_SPIPE : __WASI_ERRNO_BADF;
+}
 int32_t SYSTEM(fd_fdstat_get)(int32_t fd, int32_t out) {
   if (fd < 0 || fd > 2) return __WASI_ERRNO_BADF;
   __wasi_fdstat_t stat{};
@@ -74,7 +80,13 @@ int32_t SYSTEM(environ_sizes_get)(int32_t count, int32_t size) {  // guests have
   *at<uint32_t>(count) = *at<uint32_t>(size) = 0;
   return __WASI_ERRNO_SUCCESS;
 }
-int32_t SYSTEM(environ_get)(int32_t, int32_t) { return __WASI_ERRNO_SUCCESS; }
-int32_t SYSTEM(sched_yield)() { return __WASI_ERRNO_SUCCESS; }
-[[noreturn]] void SYSTEM(proc_exit)(int32_t) { __builtin_trap(); }  // there is no process to leave: the guest ends here
+int32_t SYSTEM(environ_get)(int32_t, int32_t) {
+  return __WASI_ERRNO_SUCCESS;
+}
+int32_t SYSTEM(sched_yield)() {
+  return __WASI_ERRNO_SUCCESS;
+}
+[[noreturn]] void SYSTEM(proc_exit)(int32_t) {
+  __builtin_trap();
+}  // there is no process to leave: the guest ends here
 }

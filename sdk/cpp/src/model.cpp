@@ -22,7 +22,8 @@ std::vector<std::string> models() {
   hearth_guest_list_string_t raw;
   pie_core_runtime_models(&raw);
   std::vector<std::string> names;
-  for (size_t i = 0; i < raw.len; ++i) names.emplace_back(reinterpret_cast<const char*>(raw.ptr[i].ptr), raw.ptr[i].len);
+  for (size_t i = 0; i < raw.len; ++i)
+    names.emplace_back(reinterpret_cast<const char*>(raw.ptr[i].ptr), raw.ptr[i].len);
   hearth_guest_list_string_free(&raw);
   return names;
 }
@@ -59,7 +60,8 @@ std::string Tokenizer::split_regex() const {
   return binding::take(text);
 }
 
-Model::Model(pie_core_model_own_model_t raw) : Handle(raw), tokenizer_(pie_core_model_method_model_tokenizer(borrow())) {}
+Model::Model(pie_core_model_own_model_t raw)
+    : Handle(raw), tokenizer_(pie_core_model_method_model_tokenizer(borrow())) {}
 
 Result<Model> Model::load(std::string_view name) {
   std::string first;
@@ -78,8 +80,8 @@ Result<Model> Model::load(std::string_view name) {
 Result<std::string> TextStream::feed(uint32_t token) {
   tokens_.push_back(token);
   HEARTH_LET(std::string all, tokenizer_->decode(tokens_));
-  // Decoding behind another piece can differ from decoding alone only at its beginning; should the text before change all
-  // the same, the whole is the only right answer.
+  // Decoding behind another piece can differ from decoding alone only at its beginning; should the text before change
+  // all the same, the whole is the only right answer.
   const bool extends = all.starts_with(before_);
   std::string text = extends ? all.substr(before_.size()) : all;
   const bool waits = text.ends_with(kReplacement) && tokens_.size() - certain_ < kLongestCharacter;

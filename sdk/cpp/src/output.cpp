@@ -20,7 +20,8 @@ bool write_stream(uint32_t fd, const uint8_t* data, size_t size) {
     const size_t count = std::min(size, kMaxWrite);
     hearth_guest_list_u8_t bytes{const_cast<uint8_t*>(data), count};
     wasi_io_streams_stream_error_t error;
-    if (!wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream), &bytes, &error)) {
+    if (!wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream),
+                                                                       &bytes, &error)) {
       wasi_io_streams_stream_error_free(&error);
       return false;
     }
@@ -30,6 +31,8 @@ bool write_stream(uint32_t fd, const uint8_t* data, size_t size) {
   return true;
 }
 
-void print(std::string_view text) { write_stream(1, reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
+void print(std::string_view text) {
+  write_stream(1, reinterpret_cast<const uint8_t*>(text.data()), text.size());
+}
 
 }  // namespace hearth

@@ -3,7 +3,8 @@
 namespace hearth {
 namespace {
 
-Result<Grammar> grammar_from(bool (*make)(hearth_guest_string_t*, pie_core_inference_own_grammar_t*, pie_core_inference_error_t*),
+Result<Grammar> grammar_from(bool (*make)(hearth_guest_string_t*, pie_core_inference_own_grammar_t*,
+                                          pie_core_inference_error_t*),
                              std::string_view text) {
   auto raw_text = binding::text(text);
   pie_core_inference_own_grammar_t grammar;
@@ -23,7 +24,9 @@ Result<Grammar> Grammar::from_regex(std::string_view pattern) {
 Result<Grammar> Grammar::from_ebnf(std::string_view text) {
   return grammar_from(pie_core_inference_static_grammar_from_ebnf, text);
 }
-Grammar Grammar::json() { return Grammar(pie_core_inference_static_grammar_json()); }
+Grammar Grammar::json() {
+  return Grammar(pie_core_inference_static_grammar_json());
+}
 
 std::string Grammar::text() const {
   hearth_guest_string_t text;
@@ -37,7 +40,8 @@ Matcher::Matcher(const Grammar& grammar, const Tokenizer& tokenizer)
 Result<> Matcher::accept(std::span<const uint32_t> tokens) {
   auto raw_tokens = binding::list(tokens);
   hearth_guest_string_t error;
-  if (!pie_core_inference_method_matcher_accept_tokens(borrow(), &raw_tokens, &error)) return fail(binding::take(error));
+  if (!pie_core_inference_method_matcher_accept_tokens(borrow(), &raw_tokens, &error))
+    return fail(binding::take(error));
   return {};
 }
 
@@ -48,7 +52,11 @@ Mask Matcher::mask() const {
   return binding::take(runs);
 }
 
-bool Matcher::finished() const { return pie_core_inference_method_matcher_is_terminated(borrow()); }
-void Matcher::reset() { pie_core_inference_method_matcher_reset(borrow()); }
+bool Matcher::finished() const {
+  return pie_core_inference_method_matcher_is_terminated(borrow());
+}
+void Matcher::reset() {
+  pie_core_inference_method_matcher_reset(borrow());
+}
 
 }  // namespace hearth

@@ -10,12 +10,16 @@ void send(std::string_view message) {
   auto raw = binding::text(message);
   pie_core_session_send(&raw);
 }
-FutureText receive() { return FutureText(pie_core_session_receive()); }
+FutureText receive() {
+  return FutureText(pie_core_session_receive());
+}
 void send_file(std::span<const uint8_t> bytes) {
   pie_core_session_blob_t raw{const_cast<uint8_t*>(bytes.data()), bytes.size()};
   pie_core_session_send_file(&raw);
 }
-FutureBytes receive_file() { return FutureBytes(pie_core_session_receive_file()); }
+FutureBytes receive_file() {
+  return FutureBytes(pie_core_session_receive_file());
+}
 
 }  // namespace session
 
@@ -55,9 +59,15 @@ static std::string text_of(void (*function)(hearth_guest_string_t*)) {
   function(&text);
   return binding::take(text);
 }
-std::string version() { return text_of(pie_core_runtime_version); }
-std::string instance_id() { return text_of(pie_core_runtime_instance_id); }
-std::string username() { return text_of(pie_core_runtime_username); }
+std::string version() {
+  return text_of(pie_core_runtime_version);
+}
+std::string instance_id() {
+  return text_of(pie_core_runtime_instance_id);
+}
+std::string username() {
+  return text_of(pie_core_runtime_username);
+}
 
 Result<Child> Child::launch(std::string_view program, std::string_view input) {
   auto raw_program = binding::text(program), raw_input = binding::text(input);

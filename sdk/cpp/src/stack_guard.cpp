@@ -3,5 +3,7 @@
 
 extern "C" {
 uintptr_t __stack_chk_guard = 0x5bd1e995;
-[[noreturn]] void __stack_chk_fail() { __builtin_trap(); }
+[[noreturn]] void __stack_chk_fail() {
+  __builtin_trap();
+}
 }

@@ -17,9 +17,9 @@ using Request =
 void bind_audio_out(Binder& binder) {
   Interface<Guest> audio(binder, "pie:core/audio-out");
   audio.resource<Speech>();
-  audio.static_method<Speech>("generate", +[](Guest&, Model&, Request) -> Result<Own<Speech>> {
-    return unsupported("audio-out: speech generation");
-  });
+  audio.static_method<Speech>(
+      "generate",
+      +[](Guest&, Model&, Request) -> Result<Own<Speech>> { return unsupported("audio-out: speech generation"); });
   audio.method("sample-rate", +[](Guest&, Speech&) -> Trapping<uint32_t> { return not_served("speech.sample-rate"); });
   audio.method("channels", +[](Guest&, Speech&) -> Trapping<uint32_t> { return not_served("speech.channels"); });
   audio.method("duration-ms", +[](Guest&, Speech&) -> Trapping<uint32_t> { return not_served("speech.duration-ms"); });

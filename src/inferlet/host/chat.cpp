@@ -1,8 +1,8 @@
 // pie:instruct/chat: conversations in the model's own form.
 //
-// What a template puts before a first user turn (begin-of-text, its default system text) belongs to the first piece of a
-// conversation. The contract's functions know no conversation, so the host takes as first the first piece that a guest asks
-// for after it created a context (or ever).
+// What a template puts before a first user turn (begin-of-text, its default system text) belongs to the first piece of
+// a conversation. The contract's functions know no conversation, so the host takes as first the first piece that a
+// guest asks for after it created a context (or ever).
 #include <algorithm>
 
 #include "inferlet/host/guest.h"
@@ -33,12 +33,13 @@ Result<ChatEvent> feed(Guest&, ChatDecoder& self, Tokens tokens) {
   std::optional<uint32_t> interrupt;
   for (uint32_t token : tokens) {
     if (token >= self.tokenizer->vocab_size()) {
-      return fail(ErrorKind::Invalid, "[decoder] token; got {}, need less than {}", token, self.tokenizer->vocab_size());
+      return fail(ErrorKind::Invalid, "[decoder] token; got {}, need less than {}", token,
+                  self.tokenizer->vocab_size());
     }
     std::span<const uint32_t> stops = self.tokenizer->stop_tokens();
     if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
       self.whole += self.stream.flush();
-      return ChatEvent{{std::in_place_index<2>, self.whole}};
+      return ChatEvent::make<2>(self.whole);
     }
     if (self.tokenizer->is_special(token)) {
       if (!interrupt) interrupt = token;
@@ -51,8 +52,8 @@ Result<ChatEvent> feed(Guest&, ChatDecoder& self, Tokens tokens) {
     self.whole += text;
     self.unsaid += text;
   }
-  if (interrupt) return ChatEvent{{std::in_place_index<1>, *interrupt}};
-  return ChatEvent{{std::in_place_index<0>, std::exchange(self.unsaid, {})}};
+  if (interrupt) return ChatEvent::make<1>(*interrupt);
+  return ChatEvent::make<0>(std::exchange(self.unsaid, {}));
 }
 
 }  // namespace
@@ -70,46 +71,54 @@ Tokens encode_template(const Guest& guest, const Model& model, std::string_view 
 }
 
 void bind_chat(Binder& binder) {
-  Interface<Guest> chat(binder, "pie:instruct/chat");
-  chat.resource<ChatDecoder>();
-  chat.function("system", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    return piece(guest, model, (*chat)->system(message));
-  });
-  chat.function("user", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    return piece(guest, model, (*chat)->user(message, !guest.conversation_open));
-  });
-  chat.function("assistant", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    return piece(guest, model, (*chat)->assistant(message));
-  });
-  chat.function("cue", +[](Guest& guest, Model& model) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    return encode_template(guest, model, (*chat)->cue());
-  });
-  chat.function("seal", +[](Guest& guest, Model& model) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    return encode_template(guest, model, (*chat)->seal());
-  });
-  chat.function("stop-tokens", +[](Guest& guest, Model& model) {
-    std::span<const uint32_t> stops = guest.services.engine->tokenizer(model.id)->stop_tokens();
-    return Tokens(stops.begin(), stops.end());
-  });
-  chat.function("create-decoder", +[](Guest& guest, Model& model) {
-    return guest.give(std::make_unique<ChatDecoder>(guest.services.engine->tokenizer(model.id)));
-  });
-  chat.method("feed", +feed);
-  chat.method("reset", +[](Guest&, ChatDecoder& self) {
-    self.stream = {};
-    self.whole.clear();
-    self.unsaid.clear();
-  });
+  Interface<Guest> interface(binder, "pie:instruct/chat");
+  interface.resource<ChatDecoder>();
+  interface.function(
+      "system", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        return piece(guest, model, (*chat)->system(message));
+      });
+  interface.function(
+      "user", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        return piece(guest, model, (*chat)->user(message, !guest.conversation_open));
+      });
+  interface.function(
+      "assistant", +[](Guest& guest, Model& model, std::string_view message) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        return piece(guest, model, (*chat)->assistant(message));
+      });
+  interface.function(
+      "cue", +[](Guest& guest, Model& model) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        return encode_template(guest, model, (*chat)->cue());
+      });
+  interface.function(
+      "seal", +[](Guest& guest, Model& model) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        return encode_template(guest, model, (*chat)->seal());
+      });
+  interface.function(
+      "stop-tokens", +[](Guest& guest, Model& model) {
+        std::span<const uint32_t> stops = guest.services.engine->tokenizer(model.id)->stop_tokens();
+        return Tokens(stops.begin(), stops.end());
+      });
+  interface.function(
+      "create-decoder", +[](Guest& guest, Model& model) {
+        return guest.give(std::make_unique<ChatDecoder>(guest.services.engine->tokenizer(model.id)));
+      });
+  interface.method("feed", +feed);
+  interface.method(
+      "reset", +[](Guest&, ChatDecoder& self) {
+        self.stream = {};
+        self.whole.clear();
+        self.unsaid.clear();
+      });
 }
 
 }  // namespace hearth::inferlet

@@ -1,8 +1,6 @@
 // A guest as its host functions see it, and the objects that several interfaces hand out.
 #pragma once
 
-#include <hearth_wasm.h>
-
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -18,6 +16,7 @@
 #include "inferlet/host/messaging.h"
 #include "inferlet/runtime.h"
 #include "inferlet/wasm/bind.h"
+#include "llm/grammar.h"
 
 namespace hearth::inferlet {
 
@@ -44,7 +43,8 @@ struct Services {
   std::shared_ptr<PassLatency> latency;  // shared: the engine's callbacks may come after the runtime has gone
   // Loads a program by the name that guests know. May take long; called on a thread of its own.
   std::function<Result<std::shared_ptr<Program>>(std::string_view name)> load_program;
-  std::function<Result<std::unique_ptr<Process>>(std::shared_ptr<Program>, std::string input, std::string user, ProcessEvents)>
+  std::function<Result<std::unique_ptr<Process>>(std::shared_ptr<Program>, std::string input, std::string user,
+                                                 ProcessEvents)>
       launch;
   std::function<void(std::function<void()>)> run_aside;  // on a thread of its own; ends before the runtime does
 };
@@ -69,7 +69,7 @@ struct Guest : BoundGuest {
     engine::RequestId request;
     std::shared_ptr<PassState> state;
   };
-  std::vector<Pass> passes;  // some of them over: prune_passes()
+  std::vector<Pass> passes;        // some of them over: prune_passes()
   bool conversation_open = false;  // see host/chat.cpp
 
   void prune_passes();

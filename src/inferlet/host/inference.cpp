@@ -1,6 +1,6 @@
-// pie:core/inference: forward passes and their outputs. A pass is put together by calls that cannot fail; what does not fit
-// is the error of execute(). Speculation is a hint that this build does not take: input drafts are an error of execute(),
-// the flags change nothing and the outputs carry no drafts.
+// pie:core/inference: forward passes and their outputs. A pass is put together by calls that cannot fail; what does not
+// fit is the error of execute(). Speculation is a hint that this build does not take: input drafts are an error of
+// execute(), the flags change nothing and the outputs carry no drafts.
 #include <chrono>
 
 #include "inferlet/host/guest.h"
@@ -18,9 +18,10 @@ using WireSampler =
             Case<"top-k-top-p", std::tuple<float, uint32_t, float>>, Case<"embedding">,
             Case<"dist", std::tuple<float, uint32_t>>, Case<"raw-logits">, Case<"logprob", uint32_t>,
             Case<"logprobs", std::vector<uint32_t>>, Case<"entropy">>;
-using WireSlot = Variant<Case<"token", uint32_t>, Case<"distribution", std::tuple<std::vector<uint32_t>, std::vector<float>>>,
-                         Case<"logits", Blob>, Case<"logprobs", std::vector<float>>, Case<"entropy", float>,
-                         Case<"embedding", Blob>>;
+using WireSlot =
+    Variant<Case<"token", uint32_t>, Case<"distribution", std::tuple<std::vector<uint32_t>, std::vector<float>>>,
+            Case<"logits", Blob>, Case<"logprobs", std::vector<float>>, Case<"entropy", float>,
+            Case<"embedding", Blob>>;
 using WireOutput = Record<Field<"slots", std::vector<WireSlot>>, Field<"spec-tokens", std::vector<uint32_t>>,
                           Field<"spec-positions", std::vector<uint32_t>>>;
 
@@ -87,14 +88,14 @@ Blob float_bytes(const std::vector<float>& values) {
 }
 
 struct SlotToWire {
-  WireSlot operator()(const engine::TokenOutput& o) const { return {{std::in_place_index<0>, o.token}}; }
+  WireSlot operator()(const engine::TokenOutput& o) const { return WireSlot::make<0>(o.token); }
   WireSlot operator()(const engine::DistributionOutput& o) const {
-    return {{std::in_place_index<1>, std::tuple(o.tokens, o.probabilities)}};
+    return WireSlot::make<1>(std::tuple(o.tokens, o.probabilities));
   }
-  WireSlot operator()(const engine::LogitsOutput& o) const { return {{std::in_place_index<2>, float_bytes(o.logits)}}; }
-  WireSlot operator()(const engine::LogProbsOutput& o) const { return {{std::in_place_index<3>, o.values}}; }
-  WireSlot operator()(const engine::EntropyOutput& o) const { return {{std::in_place_index<4>, o.value}}; }
-  WireSlot operator()(const engine::EmbeddingOutput& o) const { return {{std::in_place_index<5>, float_bytes(o.values)}}; }
+  WireSlot operator()(const engine::LogitsOutput& o) const { return WireSlot::make<2>(float_bytes(o.logits)); }
+  WireSlot operator()(const engine::LogProbsOutput& o) const { return WireSlot::make<3>(o.values); }
+  WireSlot operator()(const engine::EntropyOutput& o) const { return WireSlot::make<4>(o.value); }
+  WireSlot operator()(const engine::EmbeddingOutput& o) const { return WireSlot::make<5>(float_bytes(o.values)); }
 };
 
 Result<> check(const engine::ForwardRequest& request, uint32_t vocab) {
@@ -113,7 +114,8 @@ Result<> check(const engine::ForwardRequest& request, uint32_t vocab) {
     }
     if (const auto* logprobs = std::get_if<engine::LogProbs>(&slot.sampler)) {
       for (uint32_t token : logprobs->tokens) {
-        if (token >= vocab) return fail(ErrorKind::Invalid, "[pass] logprob token; got {}, need less than {}", token, vocab);
+        if (token >= vocab)
+          return fail(ErrorKind::Invalid, "[pass] logprob token; got {}, need less than {}", token, vocab);
       }
     }
   }
@@ -172,55 +174,59 @@ void bind_inference(Binder& binder) {
     pass->request.model = model.id;
     return guest.give(std::move(pass));
   });
-  inference.method("context", +[](Guest&, ForwardPass& self, Context& context) {
-    self.request.context = context.id;
-    if (context.model != self.request.model) {
-      self.refuse({ErrorKind::Invalid, "[pass] context; got one of another model, need one of the pass's model"});
-    }
-  });
-  inference.method("input-tokens",
-                   +[](Guest&, ForwardPass& self, std::vector<uint32_t> tokens, std::vector<uint32_t> positions) {
-    auto& request = self.request;
-    if (tokens.size() != positions.size()) {
-      self.refuse({ErrorKind::Invalid,
-                   fmt::format("[pass] positions; got {}, need one for each of {} tokens", positions.size(), tokens.size())});
-    } else if (request.tokens.size() + tokens.size() > kMaxPassTokens) {
-      self.refuse({ErrorKind::Limit, fmt::format("[pass] input tokens; got {}, need at most {}",
-                                                 request.tokens.size() + tokens.size(), kMaxPassTokens)});
-    } else {
-      request.tokens.insert(request.tokens.end(), tokens.begin(), tokens.end());
-      request.positions.insert(request.positions.end(), positions.begin(), positions.end());
-    }
-  });
-  inference.method("input-image", +[](Guest&, ForwardPass& self, Image&, uint32_t) {
-    self.refuse(unsupported("image input").error());
-  });
-  inference.method("input-audio", +[](Guest&, ForwardPass& self, Audio&, uint32_t) {
-    self.refuse(unsupported("audio input").error());
-  });
-  inference.method("input-speculative-tokens",
-                   +[](Guest&, ForwardPass& self, std::vector<uint32_t> tokens, std::vector<uint32_t>) {
-    if (!tokens.empty()) self.refuse(unsupported("speculative token input").error());
-  });
+  inference.method(
+      "context", +[](Guest&, ForwardPass& self, Context& context) {
+        self.request.context = context.id;
+        if (context.model != self.request.model) {
+          self.refuse({ErrorKind::Invalid, "[pass] context; got one of another model, need one of the pass's model"});
+        }
+      });
+  inference.method(
+      "input-tokens", +[](Guest&, ForwardPass& self, std::vector<uint32_t> tokens, std::vector<uint32_t> positions) {
+        auto& request = self.request;
+        if (tokens.size() != positions.size()) {
+          self.refuse({ErrorKind::Invalid, fmt::format("[pass] positions; got {}, need one for each of {} tokens",
+                                                       positions.size(), tokens.size())});
+        } else if (request.tokens.size() + tokens.size() > kMaxPassTokens) {
+          self.refuse({ErrorKind::Limit, fmt::format("[pass] input tokens; got {}, need at most {}",
+                                                     request.tokens.size() + tokens.size(), kMaxPassTokens)});
+        } else {
+          request.tokens.insert(request.tokens.end(), tokens.begin(), tokens.end());
+          request.positions.insert(request.positions.end(), positions.begin(), positions.end());
+        }
+      });
+  inference.method(
+      "input-image",
+      +[](Guest&, ForwardPass& self, Image&, uint32_t) { self.refuse(unsupported("image input").error()); });
+  inference.method(
+      "input-audio",
+      +[](Guest&, ForwardPass& self, Audio&, uint32_t) { self.refuse(unsupported("audio input").error()); });
+  inference.method(
+      "input-speculative-tokens", +[](Guest&, ForwardPass& self, std::vector<uint32_t> tokens, std::vector<uint32_t>) {
+        if (!tokens.empty()) self.refuse(unsupported("speculative token input").error());
+      });
   inference.method("output-speculative-tokens", +[](Guest&, ForwardPass&, bool) {});
   inference.method("pass-speculation", +[](Guest&, ForwardPass&, bool) {});
-  inference.method("attention-mask", +[](Guest&, ForwardPass& self, std::vector<std::vector<uint32_t>> masks) {
-    self.request.attention_mask.clear();
-    for (auto& mask : masks) self.request.attention_mask.push_back({std::move(mask)});
-  });
-  inference.method("logit-mask", +[](Guest&, ForwardPass& self, std::vector<uint32_t> mask) {
-    self.request.logit_mask = engine::Brle{std::move(mask)};
-  });
-  inference.method("sampler", +[](Guest&, ForwardPass& self, std::vector<uint32_t> indices, WireSampler sampler) {
-    if (self.request.slots.size() + indices.size() > kMaxPassSlots) {
-      return self.refuse({ErrorKind::Limit, fmt::format("[pass] sampler slots; got {}, need at most {}",
-                                                        self.request.slots.size() + indices.size(), kMaxPassSlots)});
-    }
-    for (uint32_t index : indices) self.request.slots.push_back({index, sampler_of(sampler)});
-  });
-  inference.method("adapter", +[](Guest&, ForwardPass& self, Adapter&) {
-    self.refuse(unsupported("adapters").error());
-  });
+  inference.method(
+      "attention-mask", +[](Guest&, ForwardPass& self, std::vector<std::vector<uint32_t>> masks) {
+        self.request.attention_mask.clear();
+        for (auto& mask : masks) self.request.attention_mask.push_back({std::move(mask)});
+      });
+  inference.method(
+      "logit-mask", +[](Guest&, ForwardPass& self, std::vector<uint32_t> mask) {
+        self.request.logit_mask = engine::Brle{std::move(mask)};
+      });
+  inference.method(
+      "sampler", +[](Guest&, ForwardPass& self, std::vector<uint32_t> indices, WireSampler sampler) {
+        if (self.request.slots.size() + indices.size() > kMaxPassSlots) {
+          return self.refuse(
+              {ErrorKind::Limit, fmt::format("[pass] sampler slots; got {}, need at most {}",
+                                             self.request.slots.size() + indices.size(), kMaxPassSlots)});
+        }
+        for (uint32_t index : indices) self.request.slots.push_back({index, sampler_of(sampler)});
+      });
+  inference.method(
+      "adapter", +[](Guest&, ForwardPass& self, Adapter&) { self.refuse(unsupported("adapters").error()); });
   inference.method("execute", +execute);
   inference.method("pollable", +[](Guest&, FutureOutput& self) { return self.state->ready; });
   inference.method("get", +get);

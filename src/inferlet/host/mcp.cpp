@@ -26,20 +26,22 @@ void bind_mcp(Binder& binder) {
   Interface<Guest> client(binder, "pie:mcp/client");
   client.resource<McpSession>();
   client.function("available-servers", +[](Guest&) { return std::vector<std::string>{}; });
-  client.function("connect", +[](Guest&, std::string_view server) -> McpResult<Own<McpSession>> {
-    return no_server(fmt::format("mcp: server {}", server));
-  });
+  client.function(
+      "connect", +[](Guest&, std::string_view server) -> McpResult<Own<McpSession>> {
+        return no_server(fmt::format("mcp: server {}", server));
+      });
   using Json = McpResult<std::string>;
   client.method("list-tools", +[](Guest&, McpSession&) -> Json { return no_server("mcp: list-tools"); });
-  client.method("call-tool", +[](Guest&, McpSession&, std::string_view, std::string_view) -> Json {
-    return no_server("mcp: call-tool");
-  });
+  client.method(
+      "call-tool",
+      +[](Guest&, McpSession&, std::string_view, std::string_view) -> Json { return no_server("mcp: call-tool"); });
   client.method("list-resources", +[](Guest&, McpSession&) -> Json { return no_server("mcp: list-resources"); });
-  client.method("read-resource", +[](Guest&, McpSession&, std::string_view) -> Json { return no_server("mcp: read-resource"); });
+  client.method(
+      "read-resource", +[](Guest&, McpSession&, std::string_view) -> Json { return no_server("mcp: read-resource"); });
   client.method("list-prompts", +[](Guest&, McpSession&) -> Json { return no_server("mcp: list-prompts"); });
-  client.method("get-prompt", +[](Guest&, McpSession&, std::string_view, std::string_view) -> Json {
-    return no_server("mcp: get-prompt");
-  });
+  client.method(
+      "get-prompt",
+      +[](Guest&, McpSession&, std::string_view, std::string_view) -> Json { return no_server("mcp: get-prompt"); });
 }
 
 }  // namespace hearth::inferlet

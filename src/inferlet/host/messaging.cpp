@@ -24,10 +24,12 @@ Result<Messaging::Topic*> Messaging::topic(const std::string& user, const std::s
   auto found = topics_.find({user, name});
   if (found != topics_.end()) return &found->second;
   if (topics_.size() >= kMaxTopics) {
-    std::erase_if(topics_, [](auto& entry) {
-      std::erase_if(entry.second.subscribers, [](const auto& subscriber) { return subscriber.expired(); });
-      return entry.second.subscribers.empty() && entry.second.queue.use_count() == 1 && entry.second.queue->idle();
-    });
+    for (auto entry = topics_.begin(); entry != topics_.end();) {
+      Topic& old = entry->second;
+      std::erase_if(old.subscribers, [](const auto& subscriber) { return subscriber.expired(); });
+      bool unused = old.subscribers.empty() && old.queue.use_count() == 1 && old.queue->idle();
+      entry = unused ? topics_.erase(entry) : std::next(entry);
+    }
     if (topics_.size() >= kMaxTopics) {
       return fail(ErrorKind::Limit, "[messaging] topics; got {} in use, need at most {}", topics_.size(), kMaxTopics);
     }
@@ -39,8 +41,9 @@ Result<> Messaging::push(const std::string& user, const std::string& name, std::
   std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(Topic * topic, this->topic(user, name));
   if (topic->queue->bytes() + message.size() > kMaxTopicBytes) {
-    return fail(ErrorKind::Limit, "[messaging] queue of topic {}; got {} bytes nobody pulled and {} more, need at most {}",
-                name, topic->queue->bytes(), message.size(), kMaxTopicBytes);
+    return fail(ErrorKind::Limit,
+                "[messaging] queue of topic {}; got {} bytes nobody pulled and {} more, need at most {}", name,
+                topic->queue->bytes(), message.size(), kMaxTopicBytes);
   }
   topic->queue->put(std::move(message));
   return {};
@@ -87,28 +90,33 @@ struct Subscription : Resource {
 void bind_messaging(Binder& binder) {
   Interface<Guest> messaging(binder, "pie:core/messaging");
   messaging.resource<Subscription>();
-  messaging.function("push", +[](Guest& guest, std::string_view topic, std::string message) -> Trapping<void> {
-    auto pushed = guest.services.messaging->push(guest.user, std::string(topic), std::move(message));
-    if (!pushed) return trap(std::move(pushed).error());
-    return {};
-  });
-  messaging.function("pull", +[](Guest& guest, std::string_view topic) -> Trapping<Own<FutureString>> {
-    auto queue = guest.services.messaging->queue(guest.user, std::string(topic));
-    if (!queue) return trap(std::move(queue).error());
-    return guest.give(std::make_unique<FutureString>(*std::move(queue)));
-  });
-  messaging.function("broadcast", +[](Guest& guest, std::string_view topic, std::string message) {
-    guest.services.messaging->broadcast(guest.user, std::string(topic), message);
-  });
-  messaging.function("subscribe", +[](Guest& guest, std::string_view topic) -> Trapping<Own<Subscription>> {
-    auto subscriber = guest.services.messaging->subscribe(guest.user, std::string(topic));
-    if (!subscriber) return trap(std::move(subscriber).error());
-    return guest.give(std::make_unique<Subscription>(*std::move(subscriber)));
-  });
+  messaging.function(
+      "push", +[](Guest& guest, std::string_view topic, std::string message) -> Trapping<void> {
+        auto pushed = guest.services.messaging->push(guest.user, std::string(topic), std::move(message));
+        if (!pushed) return trap(std::move(pushed).error());
+        return {};
+      });
+  messaging.function(
+      "pull", +[](Guest& guest, std::string_view topic) -> Trapping<Own<FutureString>> {
+        auto queue = guest.services.messaging->queue(guest.user, std::string(topic));
+        if (!queue) return trap(std::move(queue).error());
+        return guest.give(std::make_unique<FutureString>(*std::move(queue)));
+      });
+  messaging.function(
+      "broadcast", +[](Guest& guest, std::string_view topic, std::string message) {
+        guest.services.messaging->broadcast(guest.user, std::string(topic), message);
+      });
+  messaging.function(
+      "subscribe", +[](Guest& guest, std::string_view topic) -> Trapping<Own<Subscription>> {
+        auto subscriber = guest.services.messaging->subscribe(guest.user, std::string(topic));
+        if (!subscriber) return trap(std::move(subscriber).error());
+        return guest.give(std::make_unique<Subscription>(*std::move(subscriber)));
+      });
   messaging.method("pollable", +[](Guest&, Subscription& self) { return self.ready; });
-  messaging.method("get", +[](Guest&, Subscription& self) -> std::optional<std::string> {
-    return self.messages ? self.messages->next() : std::nullopt;
-  });
+  messaging.method(
+      "get", +[](Guest&, Subscription& self) -> std::optional<std::string> {
+        return self.messages ? self.messages->next() : std::nullopt;
+      });
   messaging.method("unsubscribe", +[](Guest&, Subscription& self) { self.messages.reset(); });
 }
 

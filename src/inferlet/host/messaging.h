@@ -15,9 +15,9 @@
 
 namespace hearth::inferlet {
 
-inline constexpr size_t kMaxTopics = 100'000;                   // in use at a time, over all users
-inline constexpr size_t kMaxTopicBytes = size_t{64} << 20;      // of one topic's queue; pushing more is an error
-inline constexpr size_t kMaxSubscriptionMessages = 10'000;      // a subscriber further behind loses the oldest
+inline constexpr size_t kMaxTopics = 100'000;               // in use at a time, over all users
+inline constexpr size_t kMaxTopicBytes = size_t{64} << 20;  // of one topic's queue; pushing more is an error
+inline constexpr size_t kMaxSubscriptionMessages = 10'000;  // a subscriber further behind loses the oldest
 
 // A subscriber's unread messages. Shared: the guest's handle and the topic end in any order.
 class Subscriber {

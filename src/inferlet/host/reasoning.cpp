@@ -1,5 +1,5 @@
-// pie:instruct/reasoning: <think>…</think>, the form that the models in use share. One event per feed: `complete` before
-// `start` before `delta`; text that an event passed over comes with the next delta.
+// pie:instruct/reasoning: <think>…</think>, the form that the models in use share. One event per feed: `complete`
+// before `start` before `delta`; text that an event passed over comes with the next delta.
 #include "inferlet/host/guest.h"
 #include "inferlet/host/reply.h"
 
@@ -39,9 +39,9 @@ Result<ReasoningEvent> feed(Guest&, ReasoningDecoder& self, std::vector<uint32_t
         break;
     }
   }
-  if (complete) return ReasoningEvent{{std::in_place_index<2>, *std::move(complete)}};
-  if (started) return ReasoningEvent{{std::in_place_index<0>}};
-  return ReasoningEvent{{std::in_place_index<1>, std::exchange(self.unsaid, {})}};
+  if (complete) return ReasoningEvent::make<2>(*std::move(complete));
+  if (started) return ReasoningEvent::make<0>();
+  return ReasoningEvent::make<1>(std::exchange(self.unsaid, {}));
 }
 
 }  // namespace
@@ -49,15 +49,17 @@ Result<ReasoningEvent> feed(Guest&, ReasoningDecoder& self, std::vector<uint32_t
 void bind_reasoning(Binder& binder) {
   Interface<Guest> reasoning(binder, "pie:instruct/reasoning");
   reasoning.resource<ReasoningDecoder>();
-  reasoning.function("create-decoder", +[](Guest& guest, Model& model) {
-    return guest.give(std::make_unique<ReasoningDecoder>(guest.services.engine->tokenizer(model.id)));
-  });
+  reasoning.function(
+      "create-decoder", +[](Guest& guest, Model& model) {
+        return guest.give(std::make_unique<ReasoningDecoder>(guest.services.engine->tokenizer(model.id)));
+      });
   reasoning.method("feed", +feed);
-  reasoning.method("reset", +[](Guest&, ReasoningDecoder& self) {
-    self.stream = {};
-    self.text.reset();
-    self.unsaid.clear();
-  });
+  reasoning.method(
+      "reset", +[](Guest&, ReasoningDecoder& self) {
+        self.stream = {};
+        self.text.reset();
+        self.unsaid.clear();
+      });
 }
 
 }  // namespace hearth::inferlet

@@ -50,7 +50,8 @@ void MarkedText::reset() {
   inside_ = false;
 }
 
-Result<std::string> reply_text(const llm::Tokenizer& tokenizer, std::span<const uint32_t> tokens, llm::Utf8Stream& stream) {
+Result<std::string> reply_text(const llm::Tokenizer& tokenizer, std::span<const uint32_t> tokens,
+                               llm::Utf8Stream& stream) {
   std::string text;
   for (uint32_t token : tokens) {
     if (token >= tokenizer.vocab_size()) {

@@ -38,6 +38,7 @@ class MarkedText {
 };
 
 // Tokens to text for a MarkedText: marks may be special tokens, whose text counts.
-Result<std::string> reply_text(const llm::Tokenizer& tokenizer, std::span<const uint32_t> tokens, llm::Utf8Stream& stream);
+Result<std::string> reply_text(const llm::Tokenizer& tokenizer, std::span<const uint32_t> tokens,
+                               llm::Utf8Stream& stream);
 
 }  // namespace hearth::inferlet

@@ -1,5 +1,5 @@
-// pie:core/runtime: who the guest is, and children. A child's standard output and error go to the log; it talks to others
-// through pie:core/messaging and through what its run returns.
+// pie:core/runtime: who the guest is, and children. A child's standard output and error go to the log; it talks to
+// others through pie:core/messaging and through what its run returns.
 #include "inferlet/runtime.h"
 
 #include "base/log.h"
@@ -38,7 +38,8 @@ Result<Own<Child>> start(Guest& guest, std::shared_ptr<Program> program, std::st
     }
     state->ready.set();
   };
-  ASSIGN_OR_RETURN(auto process, guest.services.launch(std::move(program), std::move(input), guest.user, std::move(events)));
+  ASSIGN_OR_RETURN(auto process,
+                   guest.services.launch(std::move(program), std::move(input), guest.user, std::move(events)));
   return guest.resources.add(std::make_unique<Child>(std::move(state), std::move(process)));
 }
 
@@ -66,10 +67,11 @@ void bind_runtime(Binder& binder) {
   runtime.function("models", +[](Guest& guest) { return guest.services.engine->models(); });
   runtime.function("launch", +launch);
   runtime.method("pollable", +[](Guest&, Child& self) { return self.state->ready; });
-  runtime.method("get", +[](Guest&, Child& self) {
-    std::lock_guard lock(self.state->mutex);
-    return self.state->result;
-  });
+  runtime.method(
+      "get", +[](Guest&, Child& self) {
+        std::lock_guard lock(self.state->mutex);
+        return self.state->result;
+      });
   runtime.method("pid", +[](Guest&, Child& self) { return self.process->id(); });
   runtime.method("cancel", +[](Guest&, Child& self) { self.process->cancel(); });
 }

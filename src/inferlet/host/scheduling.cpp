@@ -10,7 +10,8 @@ void bind_scheduling(Binder& binder) {
   scheduling.function("dividend", +[](Guest&, Model&) { return 0.0; });
   scheduling.function("balance", +[](Guest&, Model&) { return 0.0; });
   // Seconds from execute to output of late, over all passes of the model; 0 before the first.
-  scheduling.function("latency", +[](Guest& guest, Context& context) { return guest.services.latency->of(context.model); });
+  scheduling.function(
+      "latency", +[](Guest& guest, Context& context) { return guest.services.latency->of(context.model); });
 }
 
 }  // namespace hearth::inferlet

@@ -1,8 +1,8 @@
 // pie:instruct/tool-use: tools are shown to the model by its own template; calls are read in the common form
 // <tool_call>{"name": …, "arguments": {…}}</tool_call> (one call or a list of them).
 //
-// The contract has no event for «nothing to report»: a feed without a complete call answers `start`. A feed that completes
-// several calls answers the first; each further feed (of no tokens, say) the next.
+// The contract has no event for «nothing to report»: a feed without a complete call answers `start`. A feed that
+// completes several calls answers the first; each further feed (of no tokens, say) the next.
 #include <algorithm>
 #include <deque>
 #include <nlohmann/json.hpp>
@@ -46,11 +46,13 @@ Result<Json> parse_tools(const std::vector<std::string>& tools) {
   for (const std::string& text : tools) {
     Json tool = Json::parse(text, nullptr, false);
     if (tool.is_discarded() || !tool.is_object()) {
-      return fail(ErrorKind::Invalid, "[tools] description; got text that is no JSON object, need a function's JSON schema");
+      return fail(ErrorKind::Invalid,
+                  "[tools] description; got text that is no JSON object, need a function's JSON schema");
     }
     const Json& function = function_of(tool);
     if (!function.contains("name") || !function["name"].is_string()) {
-      return fail(ErrorKind::Invalid, "[tools] description; got no \"name\", need {{\"name\": …, \"parameters\": {{…}}}}");
+      return fail(ErrorKind::Invalid,
+                  "[tools] description; got no \"name\", need {{\"name\": …, \"parameters\": {{…}}}}");
     }
     all.push_back(&function == &tool ? Json{{"type", "function"}, {"function", tool}} : tool);
   }
@@ -63,7 +65,8 @@ Result<std::string> render_tools(const Guest& guest, const Model& model, const J
   const llm::ChatMessage opening{"system", ""};
   ASSIGN_OR_RETURN(std::string with, chat->render({&opening, 1}, false, tools.dump()));
   ASSIGN_OR_RETURN(std::string without, chat->render({&opening, 1}, false));
-  if (with == without) return fail(ErrorKind::Unsupported, "[tools] template; got a model whose template takes no tools");
+  if (with == without)
+    return fail(ErrorKind::Unsupported, "[tools] template; got a model whose template takes no tools");
   return with;
 }
 
@@ -85,15 +88,16 @@ Result<std::shared_ptr<const llm::Grammar>> call_grammar(const llm::Tokenizer& t
     bool special = tokens.size() == 1 && tokenizer.is_special(tokens[0]);
     return special ? std::string(text) : Json(std::string(text)).dump();
   };
-  return llm::Grammar::from_ebnf(fmt::format("start: {} \"\\n\" call \"\\n\" {}\ncall: %json {}\n", mark(kOpen), mark(kClose),
-                                             Json{{"anyOf", std::move(forms)}}.dump()));
+  return llm::Grammar::from_ebnf(fmt::format("start: {} \"\\n\" call \"\\n\" {}\ncall: %json {}\n", mark(kOpen),
+                                             mark(kClose), Json{{"anyOf", std::move(forms)}}.dump()));
 }
 
 Result<std::string> render_answer(const llm::ChatTemplate& chat, std::string_view name, std::string_view value) {
   const std::vector<llm::ChatMessage> turns{{"user", "?"}, {"assistant", "!"}, {"tool", std::string(value)}};
   auto before = chat.render(std::span(turns).first(2), false);
   auto with = chat.render(turns, false);
-  if (before && with && with->size() > before->size() && with->starts_with(*before)) return with->substr(before->size());
+  if (before && with && with->size() > before->size() && with->starts_with(*before))
+    return with->substr(before->size());
   // A template without a tool role: the form that Hermes and Qwen use, in a user turn.
   Json response{{"name", name}, {"content", value}};
   return chat.user(fmt::format("<tool_response>\n{}\n</tool_response>",
@@ -103,7 +107,8 @@ Result<std::string> render_answer(const llm::ChatTemplate& chat, std::string_vie
 
 Result<> read_calls(std::string_view text, std::deque<Call>& calls) {
   Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return fail(ErrorKind::Invalid, "[tools] call; got text that is no JSON: {}", text.substr(0, 200));
+  if (json.is_discarded())
+    return fail(ErrorKind::Invalid, "[tools] call; got text that is no JSON: {}", text.substr(0, 200));
   if (!json.is_array()) json = Json::array({std::move(json)});
   for (const Json& call : json) {
     if (!call.is_object() || !call.contains("name") || !call["name"].is_string()) {
@@ -115,7 +120,8 @@ Result<> read_calls(std::string_view text, std::deque<Call>& calls) {
     const Json arguments = call.contains("arguments")    ? call["arguments"]
                            : call.contains("parameters") ? call["parameters"]
                                                          : Json::object();
-    calls.emplace_back(call["name"].get<std::string>(), arguments.is_string() ? arguments.get<std::string>() : arguments.dump());
+    calls.emplace_back(call["name"].get<std::string>(),
+                       arguments.is_string() ? arguments.get<std::string>() : arguments.dump());
   }
   return {};
 }
@@ -128,13 +134,14 @@ Result<ToolEvent> feed(Guest&, ToolDecoder& self, Tokens tokens) {
   for (const MarkedText::Piece& piece : self.text.push(text)) {
     if (piece.kind == MarkedText::Piece::Closed) TRY(read_calls(piece.text, self.calls));
   }
-  if (self.calls.empty()) return ToolEvent{{std::in_place_index<0>}};
+  if (self.calls.empty()) return ToolEvent::make<0>();
   Call call = std::move(self.calls.front());
   self.calls.pop_front();
-  return ToolEvent{{std::in_place_index<1>, std::move(call)}};
+  return ToolEvent::make<1>(std::move(call));
 }
 
-Result<std::shared_ptr<const llm::Grammar>> grammar_for(Guest& guest, Model& model, const std::vector<std::string>& tools) {
+Result<std::shared_ptr<const llm::Grammar>> grammar_for(Guest& guest, Model& model,
+                                                        const std::vector<std::string>& tools) {
   ASSIGN_OR_RETURN(Json parsed, parse_tools(tools));
   return call_grammar(*guest.services.engine->tokenizer(model.id), parsed);
 }
@@ -165,31 +172,34 @@ Trapping<Own<Matcher>> create_matcher(Guest& guest, Model& model, const std::vec
 void bind_tool_use(Binder& binder) {
   Interface<Guest> tools(binder, "pie:instruct/tool-use");
   tools.resource<ToolDecoder>();
-  tools.function("equip", +[](Guest& guest, Model& model, const std::vector<std::string>& descriptions) -> Result<Tokens> {
-    ASSIGN_OR_RETURN(Json parsed, parse_tools(descriptions));
-    ASSIGN_OR_RETURN(std::string text, render_tools(guest, model, parsed));
-    guest.conversation_open = true;
-    return encode_template(guest, model, text);
-  });
-  tools.function("answer",
-                 +[](Guest& guest, Model& model, std::string_view name, std::string_view value) -> Trapping<Tokens> {
-    auto chat = chat_template(guest, model);
-    if (!chat) return trap(std::move(chat).error());
-    auto text = render_answer(**chat, name, value);
-    if (!text) return trap(std::move(text).error());
-    return encode_template(guest, model, *text);
-  });
-  tools.function("create-decoder", +[](Guest& guest, Model& model) {
-    return guest.give(std::make_unique<ToolDecoder>(guest.services.engine->tokenizer(model.id)));
-  });
+  tools.function(
+      "equip", +[](Guest& guest, Model& model, const std::vector<std::string>& descriptions) -> Result<Tokens> {
+        ASSIGN_OR_RETURN(Json parsed, parse_tools(descriptions));
+        ASSIGN_OR_RETURN(std::string text, render_tools(guest, model, parsed));
+        guest.conversation_open = true;
+        return encode_template(guest, model, text);
+      });
+  tools.function(
+      "answer", +[](Guest& guest, Model& model, std::string_view name, std::string_view value) -> Trapping<Tokens> {
+        auto chat = chat_template(guest, model);
+        if (!chat) return trap(std::move(chat).error());
+        auto text = render_answer(**chat, name, value);
+        if (!text) return trap(std::move(text).error());
+        return encode_template(guest, model, *text);
+      });
+  tools.function(
+      "create-decoder", +[](Guest& guest, Model& model) {
+        return guest.give(std::make_unique<ToolDecoder>(guest.services.engine->tokenizer(model.id)));
+      });
   tools.function("format", +format);
   tools.function("create-matcher", +create_matcher);
   tools.method("feed", +feed);
-  tools.method("reset", +[](Guest&, ToolDecoder& self) {
-    self.stream = {};
-    self.text.reset();
-    self.calls.clear();
-  });
+  tools.method(
+      "reset", +[](Guest&, ToolDecoder& self) {
+        self.stream = {};
+        self.text.reset();
+        self.calls.clear();
+      });
 }
 
 }  // namespace hearth::inferlet

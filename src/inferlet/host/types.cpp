@@ -9,11 +9,12 @@ void bind_types(Binder& binder) {
   types.method("pollable", +[](Guest&, FutureString& self) { return self.letter->ready; });
   types.method("get", +[](Guest&, FutureString& self) { return self.box->read(*self.letter); });
   types.method("pollable", +[](Guest&, FutureBlob& self) { return self.letter->ready; });
-  types.method("get", +[](Guest&, FutureBlob& self) -> std::optional<Blob> {
-    auto bytes = self.box->read(*self.letter);
-    if (!bytes) return std::nullopt;
-    return Blob{*std::move(bytes)};
-  });
+  types.method(
+      "get", +[](Guest&, FutureBlob& self) -> std::optional<Blob> {
+        auto bytes = self.box->read(*self.letter);
+        if (!bytes) return std::nullopt;
+        return Blob{*std::move(bytes)};
+      });
 }
 
 }  // namespace hearth::inferlet

@@ -1,8 +1,8 @@
 // Host functions as plain C++ functions: `R f(Guest&, A…)` with the types of value.h. The signature that components are
 // checked against comes from the C++ types, so it cannot differ from the bytes.
 //
-// A function whose WIT type has no error returns Trapping<R> where the guest can misuse it; a Trap ends the guest with its
-// text. A function that must wait on the host's side returns Later<R>; the guest's fiber waits, no thread does.
+// A function whose WIT type has no error returns Trapping<R> where the guest can misuse it; a Trap ends the guest with
+// its text. A function that must wait on the host's side returns Later<R>; the guest's fiber waits, no thread does.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,9 @@ struct Trap {
 template <class T>
 using Trapping = std::expected<T, Trap>;
 
-inline std::unexpected<Trap> trap(Error error) { return std::unexpected(Trap{std::move(error.message)}); }
+inline std::unexpected<Trap> trap(Error error) {
+  return std::unexpected(Trap{std::move(error.message)});
+}
 
 template <class T>
 struct Later {
@@ -117,8 +119,9 @@ struct Returned<Later<T>> {
 
 // wasmtime calls this on the guest's fiber. Nothing may unwind past it.
 template <class G, class R, class... A>
-uint32_t call(void* function, void* guest_pointer, const uint8_t* arguments, size_t size, hearth_wasm_bytes* result) noexcept {
-  auto* guest = static_cast<G*>(guest_pointer);
+uint32_t call(void* function, void* guest_pointer, const uint8_t* arguments, size_t size,
+              hearth_wasm_bytes* result) noexcept {
+  auto* guest = static_cast<G*>(static_cast<BoundGuest*>(guest_pointer));
   guest->answer.clear();
   uint32_t status = HEARTH_WASM_TRAPPED;
   try {

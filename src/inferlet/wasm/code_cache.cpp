@@ -33,7 +33,8 @@ std::optional<std::filesystem::path> CodeCache::find() const {
   std::error_code ignored;
   if (!enabled() || !std::filesystem::exists(code_, ignored)) return std::nullopt;
   if (!private_to_us(folder_) || !private_to_us(code_)) {
-    log_warning("[code-cache] {}; got a file or folder that others may write, need it to be ours alone", code_.string());
+    log_warning("[code-cache] {}; got a file or folder that others may write, need it to be ours alone",
+                code_.string());
     return std::nullopt;
   }
   auto expected = read_file(digest_, kDigestLength);

@@ -1,6 +1,6 @@
-// Precompiled code of one component: CODE_CACHE/<sha256 of the component>-<engine key>.cwasm, mode 0600 in a folder of mode
-// 0700, with its sha256 beside it. Wasmtime trusts what it maps, so a file that is not ours alone or whose digest differs
-// is not used.
+// Precompiled code of one component: CODE_CACHE/<sha256 of the component>-<engine key>.cwasm, mode 0600 in a folder of
+// mode 0700, with its sha256 beside it. Wasmtime trusts what it maps, so a file that is not ours alone or whose digest
+// differs is not used.
 #pragma once
 
 #include <filesystem>

@@ -27,8 +27,9 @@ using WasmCode = std::unique_ptr<hearth_wasm_code, DeleteCode>;
 Result<> check_kind(std::string_view wasm) {
   using std::string_view_literals::operator""sv;
   if (wasm.starts_with("\0asm\x01\0\0\0"sv)) {
-    return fail(ErrorKind::Invalid,
-                "[wasm] kind of file; got a core module, need a component: build it with `pie build`, or componentise it");
+    return fail(
+        ErrorKind::Invalid,
+        "[wasm] kind of file; got a core module, need a component: build it with `pie build`, or componentise it");
   }
   size_t text = wasm.find_first_not_of(" \t\r\n");
   bool is_text = text != std::string_view::npos && wasm.substr(text).starts_with("(component");
@@ -70,10 +71,11 @@ void Binder::resource(const char* interface, const char* name, uint32_t type) {
   CHECK(failure.value.kind == HEARTH_WASM_OK);
 }
 
-void Binder::function(const char* interface, const std::string& name, const std::string& signature, hearth_wasm_call call,
-                      void* function, bool is_async) {
+void Binder::function(const char* interface, const std::string& name, const std::string& signature,
+                      hearth_wasm_call call, void* function, bool is_async) {
   FailureClear failure;
-  hearth_wasm_add_function(engine_, interface, name.c_str(), signature.c_str(), call, function, is_async, &failure.value);
+  hearth_wasm_add_function(engine_, interface, name.c_str(), signature.c_str(), call, function, is_async,
+                           &failure.value);
   if (failure.value.kind != HEARTH_WASM_OK) log_error("{}: {}", name, to_error(failure.value).message);
   CHECK(failure.value.kind == HEARTH_WASM_OK);
 }
@@ -110,7 +112,9 @@ WasmEngine::WasmEngine(hearth_wasm_engine* engine, std::filesystem::path code_ca
   hearth_wasm_engine_key(engine_, key_.data());
 }
 
-WasmEngine::~WasmEngine() { hearth_wasm_engine_delete(engine_); }
+WasmEngine::~WasmEngine() {
+  hearth_wasm_engine_delete(engine_);
+}
 
 Result<WasmProgram> WasmEngine::load(std::string_view wasm, const std::string& digest) const {
   TRY(check_kind(wasm));
@@ -123,7 +127,8 @@ Result<WasmProgram> WasmEngine::load(std::string_view wasm, const std::string& d
   }
   if (!code) {
     hearth_wasm_failure_clear(&failure.value);
-    code.reset(hearth_wasm_compile(engine_, reinterpret_cast<const uint8_t*>(wasm.data()), wasm.size(), &failure.value));
+    code.reset(
+        hearth_wasm_compile(engine_, reinterpret_cast<const uint8_t*>(wasm.data()), wasm.size(), &failure.value));
     if (!code) return std::unexpected(to_error(failure.value));
     if (cache.enabled()) {
       std::string bytes;

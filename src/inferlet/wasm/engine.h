@@ -36,7 +36,8 @@ using WasmProgram = std::unique_ptr<hearth_wasm_program, DeleteProgram>;
 // Thread-safe after create(). Every guest must have ended before it goes.
 class WasmEngine {
  public:
-  static Result<std::unique_ptr<WasmEngine>> create(const WasmOptions& options, const std::function<void(Binder&)>& bind);
+  static Result<std::unique_ptr<WasmEngine>> create(const WasmOptions& options,
+                                                    const std::function<void(Binder&)>& bind);
   ~WasmEngine();
   WasmEngine(const WasmEngine&) = delete;
 

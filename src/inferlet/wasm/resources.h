@@ -1,4 +1,5 @@
-// What a guest holds handles to: host objects by type and number. One table per guest; used by that guest's calls alone.
+// What a guest holds handles to: host objects by type and number. One table per guest; used by that guest's calls
+// alone.
 #pragma once
 
 #include <array>
@@ -12,15 +13,34 @@ namespace hearth::inferlet {
 
 // The numbers travel to wasmtime as resource types; the order means nothing.
 enum class ResourceType : uint32_t {
-  FutureString, FutureBlob, Model, Tokenizer, Context, ForwardPass, FutureOutput, Grammar, Matcher, Subscription, Child,
-  Image, Video, Audio, Speech, Adapter, ChatDecoder, ReasoningDecoder, ToolDecoder, McpSession,
+  FutureString,
+  FutureBlob,
+  Model,
+  Tokenizer,
+  Context,
+  ForwardPass,
+  FutureOutput,
+  Grammar,
+  Matcher,
+  Subscription,
+  Child,
+  Image,
+  Video,
+  Audio,
+  Speech,
+  Adapter,
+  ChatDecoder,
+  ReasoningDecoder,
+  ToolDecoder,
+  McpSession,
 };
 inline constexpr size_t kResourceTypeCount = static_cast<size_t>(ResourceType::McpSession) + 1;
 
 // Handles of one type that one guest may hold at a time.
 inline constexpr size_t kMaxHandles = 10'000;
 
-// A class derived from Resource says `static constexpr ResourceType kType` and `static constexpr const char* kName` (WIT's).
+// A class derived from Resource says `static constexpr ResourceType kType` and `static constexpr const char* kName`
+// (WIT's).
 struct Resource {
   Resource() = default;
   Resource(const Resource&) = delete;

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -46,6 +47,11 @@ struct Case {
 template <class... Cases>
 struct Variant {
   std::variant<typename Cases::Payload...> value;
+
+  template <size_t kCase, class... A>
+  static Variant make(A&&... payload) {
+    return Variant{std::variant<typename Cases::Payload...>(std::in_place_index<kCase>, std::forward<A>(payload)...)};
+  }
 };
 
 template <Name kName, class T>
@@ -109,12 +115,18 @@ struct NumberValue {
   static T read(WireReader& in) { return in.number<T>(); }
   static void write(WireWriter& out, T value) { out.number(value); }
 };
-template <> struct Value<uint8_t> : NumberValue<uint8_t, "u8"> {};
-template <> struct Value<uint32_t> : NumberValue<uint32_t, "u32"> {};
-template <> struct Value<int32_t> : NumberValue<int32_t, "s32"> {};
-template <> struct Value<uint64_t> : NumberValue<uint64_t, "u64"> {};
-template <> struct Value<float> : NumberValue<float, "f32"> {};
-template <> struct Value<double> : NumberValue<double, "f64"> {};
+template <>
+struct Value<uint8_t> : NumberValue<uint8_t, "u8"> {};
+template <>
+struct Value<uint32_t> : NumberValue<uint32_t, "u32"> {};
+template <>
+struct Value<int32_t> : NumberValue<int32_t, "s32"> {};
+template <>
+struct Value<uint64_t> : NumberValue<uint64_t, "u64"> {};
+template <>
+struct Value<float> : NumberValue<float, "f32"> {};
+template <>
+struct Value<double> : NumberValue<double, "f64"> {};
 template <>
 struct Value<bool> {
   static std::string text() { return "bool"; }
@@ -219,7 +231,8 @@ struct Value<Record<Fields...>> {
   using Tuple = Value<std::tuple<typename Fields::Type...>>;
   static std::string text() {
     std::string all;
-    ((all += (all.empty() ? "" : ", ") + std::string(Fields::kText) + ": " + Value<typename Fields::Type>::text()), ...);
+    ((all += (all.empty() ? "" : ", ") + std::string(Fields::kText) + ": " + Value<typename Fields::Type>::text()),
+     ...);
     return "record{" + all + "}";
   }
   static Record<Fields...> read(WireReader& in) { return {Tuple::read(in)}; }
@@ -260,9 +273,9 @@ struct Value<Variant<Cases...>> {
       if (index != kIndex) return read_case<kIndex + 1>(index, in);
       using Payload = std::variant_alternative_t<kIndex, decltype(Variant<Cases...>::value)>;
       if constexpr (std::is_same_v<Payload, std::monostate>) {
-        return {{std::in_place_index<kIndex>}};
+        return Variant<Cases...>::template make<kIndex>();
       } else {
-        return {{std::in_place_index<kIndex>, Value<Payload>::read(in)}};
+        return Variant<Cases...>::template make<kIndex>(Value<Payload>::read(in));
       }
     }
     CHECK(false && "a variant case beyond its type");

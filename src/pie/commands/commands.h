@@ -2,6 +2,7 @@
 // and progress to stderr; an error is returned and printed once, by the caller.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <stop_token>
 #include <string>
@@ -9,9 +10,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "pie/build.h"
 #include "pie/config.h"
 
 namespace hearth::pie {
+
+// Opens the log as the configuration says: `file` (may be empty) goes before engine.log_dir. Then the configuration's
+// words without effect are mentioned in the log.
+Result<> open_program_log(const Config& config, const std::filesystem::path& file);
 
 // ---- pie config
 Result<> config_init(const std::filesystem::path& path, bool dummy, bool force);
@@ -30,12 +36,27 @@ Result<> model_download(const std::filesystem::path& config, const std::vector<s
 Result<> model_remove(const std::filesystem::path& config, const std::vector<std::string>& sources);
 
 // ---- pie doctor
-// Cancelled never; an error of kind Internal is no failure of the machine. `healthy` is false when something that
-// `pie run` needs is missing.
+// An error when something that `pie run` needs is missing.
 struct DoctorOptions {
   std::filesystem::path config;
   bool json = false;
 };
 Result<> doctor(const DoctorOptions& options);
+
+// ---- pie run
+struct RunOptions {
+  std::string inferlet;                     // a path, or [std/]NAME[@VERSION]
+  bool inferlet_is_path = false;            // --path
+  std::filesystem::path config;             // empty: the default file, else the defaults
+  std::filesystem::path log, trace, files;  // empty: none
+  std::vector<std::string> arguments;       // of the inferlet
+  bool result = false;                      // print what run() returned even after streamed text
+  bool stats = false;
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+};
+Result<> run_inferlet(const RunOptions& options, std::stop_token stop);
+
+// ---- pie build
+Result<> build_command(const std::filesystem::path& config, BuildRequest request, std::stop_token stop);
 
 }  // namespace hearth::pie

@@ -12,6 +12,7 @@ namespace {
 
 Result<ModelStore> open_store(const std::filesystem::path& config_path) {
   ASSIGN_OR_RETURN(const auto config, load_config(config_path));
+  TRY(open_program_log(config, {}));
   return ModelStore(cache_root(config.engine));
 }
 

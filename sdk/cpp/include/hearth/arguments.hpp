@@ -27,7 +27,8 @@ class Arguments {
   // Was it given? For what has no default.
   bool given(std::string_view name) const;
 
-  // After the options: the first thing that was wrong, an argument that no option took, or the help text if --help was given.
+  // After the options: the first thing that was wrong, an argument that no option took, or the help text if --help was
+  // given.
   Result<> done();
 
   bool help_wanted() const { return help_wanted_; }

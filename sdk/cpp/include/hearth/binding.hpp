@@ -1,5 +1,5 @@
-// Between the C bindings and C++: owned handles, and moving lists and texts across. For what this library does not wrap,
-// call the functions of hearth_guest.h with `raw()` and `borrow()`.
+// Between the C bindings and C++: owned handles, and moving lists and texts across. For what this library does not
+// wrap, call the functions of hearth_guest.h with `raw()` and `borrow()`.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,8 @@
 namespace hearth {
 
 // Something that becomes ready. Drop it before what it came from.
-class Pollable : public binding::Handle<wasi_io_poll_own_pollable_t, wasi_io_poll_pollable_drop_own, wasi_io_poll_borrow_pollable> {
+class Pollable : public binding::Handle<wasi_io_poll_own_pollable_t, wasi_io_poll_pollable_drop_own,
+                                        wasi_io_poll_borrow_pollable> {
  public:
   using Handle::Handle;
   bool ready() const { return wasi_io_poll_method_pollable_ready(borrow()); }

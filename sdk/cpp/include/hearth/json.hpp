@@ -22,9 +22,9 @@ struct Json {
   std::string show() const;  // as JSON text again
 
   Kind kind = Kind::Null;
-  std::string text;                                // of a Text; of a Number as it was written
-  std::vector<Json> items;                         // of an Array; of an Object the values
-  std::vector<std::string> names;                  // of an Object, beside items
+  std::string text;                // of a Text; of a Number as it was written
+  std::vector<Json> items;         // of an Array; of an Object the values
+  std::vector<std::string> names;  // of an Object, beside items
 };
 
 // The text as a JSON string, quotes included.

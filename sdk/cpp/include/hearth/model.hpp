@@ -8,7 +8,8 @@ namespace hearth {
 // Names of the models that the engine serves; the first is the default.
 std::vector<std::string> models();
 
-class Tokenizer : public binding::Handle<pie_core_model_own_tokenizer_t, pie_core_model_tokenizer_drop_own, pie_core_model_borrow_tokenizer> {
+class Tokenizer : public binding::Handle<pie_core_model_own_tokenizer_t, pie_core_model_tokenizer_drop_own,
+                                         pie_core_model_borrow_tokenizer> {
  public:
   using Handle::Handle;
 
@@ -25,7 +26,8 @@ class Tokenizer : public binding::Handle<pie_core_model_own_tokenizer_t, pie_cor
   std::string split_regex() const;
 };
 
-class Model : public binding::Handle<pie_core_model_own_model_t, pie_core_model_model_drop_own, pie_core_model_borrow_model> {
+class Model
+    : public binding::Handle<pie_core_model_own_model_t, pie_core_model_model_drop_own, pie_core_model_borrow_model> {
  public:
   using Handle::Handle;
 

@@ -5,8 +5,9 @@
 
 namespace hearth {
 
-// The usual choice: temperature, then the cuts. All of it happens on the engine, with one exception: a seed together with
-// top_k, top_p or min_p, and min_p together with another cut, are drawn by this library from the 1024 most probable tokens.
+// The usual choice: temperature, then the cuts. All of it happens on the engine, with one exception: a seed together
+// with top_k, top_p or min_p, and min_p together with another cut, are drawn by this library from the 1024 most
+// probable tokens.
 struct Sampling {
   float temperature = 0.7f;  // 0: always the most probable token
   uint32_t top_k = 0;        // only the k most probable; 0: all
@@ -19,7 +20,8 @@ struct Sampling {
 using Mask = std::vector<uint32_t>;
 
 // A language over texts.
-class Grammar : public binding::Handle<pie_core_inference_own_grammar_t, pie_core_inference_grammar_drop_own, pie_core_inference_borrow_grammar> {
+class Grammar : public binding::Handle<pie_core_inference_own_grammar_t, pie_core_inference_grammar_drop_own,
+                                       pie_core_inference_borrow_grammar> {
  public:
   using Handle::Handle;
   static Result<Grammar> from_json_schema(std::string_view schema);
@@ -30,7 +32,8 @@ class Grammar : public binding::Handle<pie_core_inference_own_grammar_t, pie_cor
 };
 
 // A walk through a grammar. Give it every token that is drawn, and its mask to the pass that draws the next.
-class Matcher : public binding::Handle<pie_core_inference_own_matcher_t, pie_core_inference_matcher_drop_own, pie_core_inference_borrow_matcher> {
+class Matcher : public binding::Handle<pie_core_inference_own_matcher_t, pie_core_inference_matcher_drop_own,
+                                       pie_core_inference_borrow_matcher> {
  public:
   using Handle::Handle;
   Matcher(const Grammar& grammar, const Tokenizer& tokenizer);

@@ -15,12 +15,13 @@ FutureBytes receive_file();
 
 // Other guests of the same user.
 namespace messaging {
-void push(std::string_view topic, std::string_view message);       // one pull() gets it
+void push(std::string_view topic, std::string_view message);  // one pull() gets it
 FutureText pull(std::string_view topic);
 void broadcast(std::string_view topic, std::string_view message);  // everybody who is subscribed now gets it
 
-class Subscription : public binding::Handle<pie_core_messaging_own_subscription_t, pie_core_messaging_subscription_drop_own,
-                                            pie_core_messaging_borrow_subscription> {
+class Subscription
+    : public binding::Handle<pie_core_messaging_own_subscription_t, pie_core_messaging_subscription_drop_own,
+                             pie_core_messaging_borrow_subscription> {
  public:
   using Handle::Handle;
   explicit Subscription(std::string_view topic);
@@ -36,7 +37,8 @@ std::string instance_id();
 std::string username();
 
 // Another guest, started by this one. Dropping it lets it go on alone.
-class Child : public binding::Handle<pie_core_runtime_own_child_t, pie_core_runtime_child_drop_own, pie_core_runtime_borrow_child> {
+class Child : public binding::Handle<pie_core_runtime_own_child_t, pie_core_runtime_child_drop_own,
+                                     pie_core_runtime_borrow_child> {
  public:
   using Handle::Handle;
   // `program`: name or name@version; `input`: the JSON text that its run receives.

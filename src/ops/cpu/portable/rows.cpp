@@ -1,0 +1,3 @@
+#include "ops/cpu/simd/portable.h"
+
+#include "ops/cpu/kernels/rows.h"
