@@ -129,6 +129,12 @@ Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& d
       return fail(ErrorKind::Invalid, "[{}] dimension {} of {} ({}); got {}, need {}", op.name, i, t.name, t.dims, size,
                   bindings.value[static_cast<int>(d.symbol)] * d.factor + d.plus);
   }
+  if (const int64_t block = hearth::info(type).block_elements; block > 1) {
+    const int64_t columns = tensor.dims[dims.rank - 1];
+    if (columns % block != 0 || (dims.rank > 1 && tensor.strides[0] % block != 0))
+      return fail(ErrorKind::Invalid, "[{}] rows of {}; got {} elements, stride {}, need whole blocks of {} ({})",
+                  op.name, t.name, columns, tensor.strides[0], block, to_string(type));
+  }
   if (layout_of(tensor) != Layout::Plain) {
     if (t.name != "w" && t.name != "table")
       return fail(ErrorKind::Invalid, "[{}] {} is packed; only weights may be", op.name, t.name);

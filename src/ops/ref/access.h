@@ -1,7 +1,9 @@
 // Element access for the reference kernels: any float type as double, rows by their stride. Slow and plain on purpose.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "ops/op.h"
@@ -71,11 +73,39 @@ inline void weight_row(const HearthTensor& w, int64_t i, std::vector<float>& out
                  out.data(), w.dims[1]);
 }
 
+inline std::vector<double> row_values(const HearthTensor& x, int64_t i) {
+  std::vector<double> values(static_cast<size_t>(x.dims[1]));
+  for (int64_t j = 0; j < x.dims[1]; ++j) values[static_cast<size_t>(j)] = at(x, i, j);
+  return values;
+}
+
+inline double row_peak(const HearthTensor& x, int64_t i) {
+  double peak = -std::numeric_limits<double>::infinity();
+  for (int64_t j = 0; j < x.dims[1]; ++j) peak = std::max(peak, at(x, i, j));
+  return peak;
+}
+
+// y[i, j] = value(i, j)
+template <class Value>
+int each_element(const HearthOpCall& call, Value value) {
+  const HearthTensor& y = call.outputs[0];
+  for (int64_t i = 0; i < y.dims[0]; ++i)
+    for (int64_t j = 0; j < y.dims[1]; ++j) put(y, i, j, value(i, j));
+  return HEARTH_OK;
+}
+
+// y[i, j] = activation(x[i, j]) * x[i, n + j]
+template <class Activation>
+int gated(const HearthOpCall& call, Activation activation) {
+  const HearthTensor &x = call.inputs[0], &y = call.outputs[0];
+  return each_element(call, [&](int64_t i, int64_t j) { return activation(at(x, i, j)) * at(x, i, y.dims[1] + j); });
+}
+
 // The attributes of a call, or their defaults.
 template <class Attributes>
-const Attributes& attributes(const HearthOpCall* call) {
+const Attributes& attributes(const HearthOpCall& call) {
   static constexpr Attributes kDefault{};
-  return call->attributes != nullptr ? *static_cast<const Attributes*>(call->attributes) : kDefault;
+  return call.attributes != nullptr ? *static_cast<const Attributes*>(call.attributes) : kDefault;
 }
 
 }  // namespace hearth::ops::ref

@@ -1,23 +1,10 @@
 #include <cstring>
 
 #include "ops/backend.h"
-#include "ops/ref/kernels.h"
 #include "ops/ref/ref_device.h"
 
 namespace hearth::ops {
 namespace {
-
-const char* refuses_packed(const HearthOpCall& call) {
-  for (const HearthTensor& t : call.inputs)
-    if (t.layout != static_cast<int32_t>(Layout::Plain)) return "a packed weight";
-  return nullptr;
-}
-
-constexpr KernelEntry kRefKernels[] = {
-#define HEARTH_OP(Name, name, ...) {Op::Name, "ref." #name, refuses_packed, hearth_ref_##name},
-#include "ops/ops.inc"
-#undef HEARTH_OP
-};
 
 class RefDevice final : public HostDevice {
  public:
@@ -43,10 +30,6 @@ class RefDevice final : public HostDevice {
 };
 
 }  // namespace
-
-std::span<const KernelEntry> ref_kernels() {
-  return kRefKernels;
-}
 
 std::unique_ptr<Device> open_ref_device() {
   return std::make_unique<RefDevice>();

@@ -4,8 +4,8 @@
 using namespace hearth;
 using namespace hearth::ops;
 
-int hearth_ref_gather_rows(void*, const HearthOpCall* call) {
-  const HearthTensor &table = call->inputs[0], &ids = call->inputs[1], &y = call->outputs[0];
+int hearth::ops::ref::gather_rows(const HearthOpCall& call) {
+  const HearthTensor &table = call.inputs[0], &ids = call.inputs[1], &y = call.outputs[0];
   const auto& a = ref::attributes<GatherRowsAttributes>(call);
   std::vector<float> values;
   for (int64_t i = 0; i < y.dims[0]; ++i) {

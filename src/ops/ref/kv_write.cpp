@@ -4,9 +4,9 @@
 using namespace hearth;
 using namespace hearth::ops;
 
-int hearth_ref_kv_write(void*, const HearthOpCall* call) {
-  const HearthTensor &k = call->inputs[0], &v = call->inputs[1], &slots = call->inputs[2];
-  const HearthTensor &k_cache = call->outputs[0], &v_cache = call->outputs[1];
+int hearth::ops::ref::kv_write(const HearthOpCall& call) {
+  const HearthTensor &k = call.inputs[0], &v = call.inputs[1], &slots = call.inputs[2];
+  const HearthTensor &k_cache = call.outputs[0], &v_cache = call.outputs[1];
   const int64_t heads = k.dims[1], d = k.dims[2], pages = k_cache.dims[0], page_size = k_cache.dims[2];
   for (int64_t i = 0; i < k.dims[0]; ++i) {
     const int64_t slot = ref::int_at(slots, i);

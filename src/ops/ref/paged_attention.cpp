@@ -15,11 +15,10 @@ struct Sequence {
 };
 
 // Whether the ragged lists describe rows and pages that exist.
-bool consistent(const HearthOpCall* call) {
-  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5],
-                     &kv_len = call->inputs[6];
-  const int64_t sequences = kv_len.dims[0], page_size = call->inputs[1].dims[2];
-  if (ref::int_at(rows, 0) != 0 || ref::int_at(rows, sequences) != call->inputs[0].dims[0]) return false;
+bool consistent(const HearthOpCall& call) {
+  const HearthTensor &rows = call.inputs[3], &table = call.inputs[4], &pages = call.inputs[5], &kv_len = call.inputs[6];
+  const int64_t sequences = kv_len.dims[0], page_size = call.inputs[1].dims[2];
+  if (ref::int_at(rows, 0) != 0 || ref::int_at(rows, sequences) != call.inputs[0].dims[0]) return false;
   if (ref::int_at(pages, 0) < 0 || ref::int_at(pages, sequences) > table.dims[0]) return false;
   for (int64_t s = 0; s < sequences; ++s) {
     const int64_t n = ref::int_at(rows, s + 1) - ref::int_at(rows, s), keys = ref::int_at(kv_len, s);
@@ -27,7 +26,7 @@ bool consistent(const HearthOpCall* call) {
     if (n < 0 || held < 0 || keys < n || keys > held * page_size) return false;
     for (int64_t p = 0; p * page_size < keys; ++p) {
       const int32_t page = ref::int_at(table, ref::int_at(pages, s) + p);
-      if (page < 0 || page >= call->inputs[1].dims[0]) return false;
+      if (page < 0 || page >= call.inputs[1].dims[0]) return false;
     }
   }
   return true;
@@ -35,11 +34,10 @@ bool consistent(const HearthOpCall* call) {
 
 }  // namespace
 
-int hearth_ref_paged_attention(void*, const HearthOpCall* call) {
-  const HearthTensor &q = call->inputs[0], &k_cache = call->inputs[1], &v_cache = call->inputs[2];
-  const HearthTensor &rows = call->inputs[3], &table = call->inputs[4], &pages = call->inputs[5],
-                     &kv_len = call->inputs[6];
-  const HearthTensor &mask = call->inputs[7], &mask_offset = call->inputs[8], &y = call->outputs[0];
+int hearth::ops::ref::paged_attention(const HearthOpCall& call) {
+  const HearthTensor &q = call.inputs[0], &k_cache = call.inputs[1], &v_cache = call.inputs[2];
+  const HearthTensor &rows = call.inputs[3], &table = call.inputs[4], &pages = call.inputs[5], &kv_len = call.inputs[6];
+  const HearthTensor &mask = call.inputs[7], &mask_offset = call.inputs[8], &y = call.outputs[0];
   const auto& a = ref::attributes<PagedAttentionAttributes>(call);
   if (!consistent(call)) return HEARTH_INVALID;
   const int64_t heads = q.dims[1], d = q.dims[2], kv_heads = k_cache.dims[1], page_size = k_cache.dims[2];

@@ -6,8 +6,8 @@
 using namespace hearth;
 using namespace hearth::ops;
 
-int hearth_ref_rms_norm(void*, const HearthOpCall* call) {
-  const HearthTensor &x = call->inputs[0], &w = call->inputs[1], &y = call->outputs[0];
+int hearth::ops::ref::rms_norm(const HearthOpCall& call) {
+  const HearthTensor &x = call.inputs[0], &w = call.inputs[1], &y = call.outputs[0];
   const auto& a = ref::attributes<RmsNormAttributes>(call);
   const int64_t n = x.dims[1];
   for (int64_t i = 0; i < x.dims[0]; ++i) {

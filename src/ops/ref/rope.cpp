@@ -6,9 +6,8 @@
 using namespace hearth;
 using namespace hearth::ops;
 
-int hearth_ref_rope(void*, const HearthOpCall* call) {
-  const HearthTensor &x = call->inputs[0], &positions = call->inputs[1], &inv_freq = call->inputs[2],
-                     &y = call->outputs[0];
+int hearth::ops::ref::rope(const HearthOpCall& call) {
+  const HearthTensor &x = call.inputs[0], &positions = call.inputs[1], &inv_freq = call.inputs[2], &y = call.outputs[0];
   const auto& a = ref::attributes<RopeAttributes>(call);
   const int64_t heads = x.dims[1], d = x.dims[2], pairs = inv_freq.dims[0];
   for (int64_t i = 0; i < x.dims[0]; ++i)
