@@ -152,7 +152,7 @@ Result<> write_random_gguf(const RandomModelOptions& options, const ModelConfig&
                   tensor.dims.back(), block, to_string(type));
     const auto elements = static_cast<int64_t>(tensor.values.size());
     std::string bytes(static_cast<size_t>(bytes_of(type, elements)), '\0');
-    quantise(type, tensor.values.data(), bytes.data(), elements);
+    quantise_row(type, tensor.values.data(), bytes.data(), elements);
     out.add(tensor.name, tensor.dims, type, std::move(bytes));
   }
   return out.write(path);

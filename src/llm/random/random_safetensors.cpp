@@ -109,7 +109,7 @@ Result<> write_random_safetensors(const RandomModelOptions& options, const Model
     const auto bytes = static_cast<size_t>(bytes_of(type, elements));
     const size_t begin = data[shard].size();
     data[shard].resize(begin + bytes);
-    quantise(type, tensor.values.data(), data[shard].data() + begin, elements);
+    quantise_row(type, tensor.values.data(), data[shard].data() + begin, elements);
     entries[shard][tensor.name] = {
         {"dtype", safetensors_name(type)}, {"shape", tensor.dims}, {"data_offsets", {begin, begin + bytes}}};
     weight_map[tensor.name] = shard_name(static_cast<int>(shard), options.shards);
