@@ -4,15 +4,15 @@
 //
 // M = 1 and small batches walk over copies of a matrix that together exceed the caches, so their measure is bytes of
 // packed weights a second beside a plain read of the same memory; M = 512 is measured in operations.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <random>
 #include <sstream>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "machine_peaks.h"
 #include "ops/device.h"
@@ -85,9 +85,10 @@ struct Bench {
       const double t = times[times.size() / 2];
       if (m == 1) first = t;
       const double gbps = static_cast<double>(form.bytes) / t * 1e-9;
-      const double gops = 2.0 * static_cast<double>(m * s.n * s.k) / t * 1e-9, peak = is_quantised(type) ? int8_peak : f32_peak;
-      fmt::print("  M {:4}  {:9.1f} us  {:5.2f} x M=1  {:6.1f} GB/s {:4.0f} % of plain read  {:7.1f} GOP/s", m, t * 1e6, t / first,
-                 gbps, 100 * gbps / plain_read, gops);
+      const double gops = 2.0 * static_cast<double>(m * s.n * s.k) / t * 1e-9,
+                   peak = is_quantised(type) ? int8_peak : f32_peak;
+      fmt::print("  M {:4}  {:9.1f} us  {:5.2f} x M=1  {:6.1f} GB/s {:4.0f} % of plain read  {:7.1f} GOP/s", m, t * 1e6,
+                 t / first, gbps, 100 * gbps / plain_read, gops);
       if (peak > 0) fmt::print(" {:4.0f} % of peak", 100 * gops / peak);
       fmt::print("  (p10-p90 {:.1f}-{:.1f} us)\n", times.front() * 1e6, times.back() * 1e6);
     }
@@ -113,8 +114,8 @@ Result<> measure(const ops::DeviceOptions& options, const std::vector<DType>& ty
   ASSIGN_OR_RETURN(const auto device, ops::open_device("cpu", options));
   ops::cpu::ThreadPool probe(device->threads());
   Bench b{*device, probe, bench::int8_peak_gops(probe), bench::f32_peak_gops(probe), quick};
-  fmt::print("{} threads, {}; fork-join {:.0f} ns; int8 {:.0f} GOP/s, f32 {:.0f} GFLOP/s (all threads)\n", device->threads(),
-             device->isa(), bench::fork_join_ns(probe), b.int8_peak, b.f32_peak);
+  fmt::print("{} threads, {}; fork-join {:.0f} ns; int8 {:.0f} GOP/s, f32 {:.0f} GFLOP/s (all threads)\n",
+             device->threads(), device->isa(), bench::fork_join_ns(probe), b.int8_peak, b.f32_peak);
   TRY(b.dispatch());
   for (DType type : types)
     for (const Shape s : {Shape{1536, 576}, Shape{8192, 2048}})

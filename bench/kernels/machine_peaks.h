@@ -9,8 +9,8 @@ namespace hearth::bench {
 
 double now_s();
 
-// Giga-operations a second (a multiply-add counts two) of f32 fused multiply-adds and of 8-bit dot products; 0 when this
-// processor has no loop here (needs AVX-512 with VNNI).
+// Giga-operations a second (a multiply-add counts two) of f32 fused multiply-adds and of 8-bit dot products; 0 when
+// this processor has no loop here (needs AVX-512 with VNNI).
 double f32_peak_gops(ops::cpu::ThreadPool& pool);
 double int8_peak_gops(ops::cpu::ThreadPool& pool);
 

@@ -1,3 +1,3 @@
-#include "ops/cpu/simd/avx2.h"
-
 #include "ops/cpu/kernels/matmul.h"
+
+#include "ops/cpu/simd/avx2.h"

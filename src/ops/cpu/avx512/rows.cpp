@@ -1,3 +1,3 @@
-#include "ops/cpu/simd/avx512.h"
-
 #include "ops/cpu/kernels/rows.h"
+
+#include "ops/cpu/simd/avx512.h"

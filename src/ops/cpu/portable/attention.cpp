@@ -1,3 +1,3 @@
-#include "ops/cpu/simd/portable.h"
-
 #include "ops/cpu/kernels/attention.h"
+
+#include "ops/cpu/simd/portable.h"
