@@ -82,6 +82,10 @@ class ProcessImpl final : public Process {
   const std::string& id() const override { return running_->id; }
   void send(std::string message) override { put(*running_->messages, std::move(message)); }
   void send_file(std::string bytes) override { put(*running_->files, std::move(bytes)); }
+  void close_input() override {
+    running_->messages->close();
+    running_->files->close();
+  }
   void cancel() override { running_->cancel(); }
 
  private:

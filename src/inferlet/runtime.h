@@ -51,6 +51,8 @@ class Process {
   virtual const std::string& id() const = 0;
   virtual void send(std::string message) = 0;       // for session.receive
   virtual void send_file(std::string bytes) = 0;
+  // The client has no more to say: what was sent is still received, then receive() is ready with nothing.
+  virtual void close_input() = 0;
   virtual void cancel() = 0;                        // idempotent; on_exit gets Cancelled
 };
 

@@ -17,7 +17,7 @@ using TensorView = HearthTensor;
 enum class Layout : int32_t {
   Plain = 0,
   CpuPanel8 = 1,   // 8-row panels (portable and AVX2 kernels); see ops/cpu/pack.h
-  CpuPanel16 = 2,  // 16-row panels (AVX-512 kernels); see ops/cpu/pack.h
+  CpuPanel32 = 2,  // 32-row panels (AVX-512 kernels); see ops/cpu/pack.h
 };
 
 inline TensorView view(const void* data, DType dtype, std::span<const int64_t> dims) {

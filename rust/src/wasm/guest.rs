@@ -1,6 +1,7 @@
 //! Running guests: their store, limits, the clock that preempts them, start and end.
 use super::event::Event;
-use super::{Failure, HostPointer, Kind, Program, hearth_wasm_bytes, hearth_wasm_engine, hearth_wasm_failure, hearth_wasm_program};
+use super::program::{Program, hearth_wasm_program};
+use super::{Failure, HostPointer, Kind, hearth_wasm_bytes, hearth_wasm_engine, hearth_wasm_failure};
 use std::ffi::c_void;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

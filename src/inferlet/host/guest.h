@@ -1,8 +1,6 @@
 // A guest as its host functions see it, and the objects that several interfaces hand out.
 #pragma once
 
-#include <hearth_wasm.h>
-
 #include <atomic>
 #include <functional>
 #include <memory>

@@ -12,6 +12,12 @@ void Mailbox::put(std::string text) {
   deliver();
 }
 
+void Mailbox::close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  deliver();
+}
+
 std::shared_ptr<Mailbox::Letter> Mailbox::take() {
   auto letter = std::make_shared<Letter>();
   std::lock_guard lock(mutex_);
@@ -55,6 +61,9 @@ void Mailbox::deliver() {
     texts_.pop_front();
     readers_.pop_front();
   }
+  if (!closed_) return;
+  for (const auto& reader : readers_) reader->ready.set();
+  readers_.clear();
 }
 
 }  // namespace hearth::inferlet

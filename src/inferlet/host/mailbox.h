@@ -22,6 +22,7 @@ class Mailbox {
   };
 
   void put(std::string text);
+  void close();  // nothing more will come: readers without a text become ready and read nothing
   std::shared_ptr<Letter> take();  // the oldest text, or the next one to come
   std::optional<std::string> read(Letter& letter);
   // The reader goes away: a text it has not read goes back to the front.
@@ -35,6 +36,7 @@ class Mailbox {
   std::deque<std::string> texts_;
   std::deque<std::shared_ptr<Letter>> readers_;
   size_t bytes_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace hearth::inferlet

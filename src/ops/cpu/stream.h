@@ -8,12 +8,19 @@
 namespace hearth::ops::cpu {
 
 class ThreadPool;
+struct RowScan;  // ops/cpu/select.h
 
 // Scratch areas that may be in use at the same time within one op.
 enum ScratchSlot : int { kScratchActivations, kScratchSums, kScratchAttention, kScratchRope, kScratchRows, kScratchSlots };
 
 struct CpuStream {
+  CpuStream() = default;
+  ~CpuStream();
+  CpuStream(const CpuStream&) = delete;
+  CpuStream& operator=(const CpuStream&) = delete;
+
   ThreadPool* pool = nullptr;
+  const RowScan* scan = nullptr;
   struct Area {
     void* data = nullptr;
     size_t bytes = 0;

@@ -1,4 +1,4 @@
-// A runtime over an engine without models, and processes whose words are kept.
+// A runtime over an engine without models or with a small random one ("tiny"), and processes whose words are kept.
 #pragma once
 
 #include <chrono>
@@ -35,8 +35,11 @@ class Record {
 
 class Harness {
  public:
-  explicit Harness(RuntimeOptions options = {});
+  explicit Harness(RuntimeOptions options = {}, bool with_model = false);
   ~Harness();
+  // A guest of tests/guests, built with the C++ library.
+  std::unique_ptr<Process> launch_guest(const std::string& name, Record& record, std::string input);
+  Result<std::string> run_guest(const std::string& name, std::string input);
   std::filesystem::path write(const std::string& name, const std::string& wat) const;
   Result<std::shared_ptr<Program>> load(const Wat& wat) const;
   // Loads, launches and waits.
@@ -44,6 +47,7 @@ class Harness {
   std::unique_ptr<Process> launch(const Wat& wat, Record& record, std::string input = {});
 
   std::filesystem::path folder;
+  std::unique_ptr<ops::Device> device;
   engine::Engine engine{engine::EngineOptions{}};
   std::unique_ptr<Runtime> runtime;
   Record last;  // of run()

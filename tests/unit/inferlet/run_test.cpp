@@ -114,9 +114,12 @@ TEST(Load, RefusesWhatIsNoComponent) {
   EXPECT_EQ(load("hello"), "[x.wasm] [wasm] kind of file; got bytes that are no WebAssembly, need a component");
   EXPECT_EQ(load(""), "[x.wasm] [wasm] kind of file; got bytes that are no WebAssembly, need a component");
   EXPECT_EQ(load(std::string("\0asm\x01\0\0\0", 8)),
-            "[x.wasm] [wasm] kind of file; got a core module, need a component: build it with `pie build`, or componentise it");
-  EXPECT_NE(load(std::string("\0asm\x0d\0\x01\0garbage", 15)).find("[x.wasm] [wasm] component; got "), std::string::npos);
-  EXPECT_NE(harness.runtime->load(harness.folder / "absent.wasm").error().message.find("absent.wasm"), std::string::npos);
+            "[x.wasm] [wasm] kind of file; got a core module, need a component: build it with `pie build`, or "
+            "componentise it");
+  EXPECT_NE(load(std::string("\0asm\x0d\0\x01\0garbage", 15)).find("[x.wasm] [wasm] component; got "),
+            std::string::npos);
+  EXPECT_NE(harness.runtime->load(harness.folder / "absent.wasm").error().message.find("absent.wasm"),
+            std::string::npos);
 }
 
 TEST(Load, RefusesAComponentWithoutRun) {
@@ -146,8 +149,9 @@ TEST(Load, NamesAnImportOfAnotherType) {
   wat.imports = "(import \"pie:core/session\" (instance (export \"send\" (func (param \"message\" u32)))))";
   auto program = harness.load(wat);
   ASSERT_FALSE(program);
-  EXPECT_EQ(program.error().message,
-            "[guest.wat] [wasm] imports; import pie:core/session#send has another type; got func(u32), need func(string)");
+  EXPECT_EQ(
+      program.error().message,
+      "[guest.wat] [wasm] imports; import pie:core/session#send has another type; got func(u32), need func(string)");
 }
 
 TEST(Launch, WaitsForAPlace) {

@@ -276,17 +276,35 @@ extern "C" int HEARTH_CPU_ENTRY(mask_logits)(void* stream_, const HearthOpCall* 
   return HEARTH_OK;
 }
 
+extern "C" int HEARTH_CPU_ENTRY(convert)(void* stream_, const HearthOpCall* call) {
+  HEARTH_ROWS_PROLOGUE;
+  const int64_t n = x.dims[1];
+  with_type(x.dtype, [&](auto* t) {
+    with_type(y.dtype, [&](auto* u) {
+      using T = __typeof__(*t);
+      using U = __typeof__(*u);
+      for_range(stream, x.dims[0], n, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          each_vector(n, [&](int64_t j, int k) { store_some(row<U>(y, i) + j, load_some(row<T>(x, i) + j, k), k); });
+      });
+    });
+  });
+  return HEARTH_OK;
+}
+
 // ---- what top_k and sample need of a long row; see ops/cpu/select.h
 extern "C" float HEARTH_CPU_ENTRY(scan_most)(const float* x, int64_t n, int* nan) {
   using namespace hearth::ops::cpu;
-  F m = fset(-INFINITY), bad = fzero();
+  F m = fset(-INFINITY);
+  uint32_t ordered = ~0u;
   each_vector(n, [&](int64_t i, int k) {
     F v = load_some(x + i, k);
     if (k != kLanes) v = keep_range(v, 0, k, fset(-INFINITY));
     m = hearth::ops::cpu::max(v, m);
-    bad = hearth::ops::cpu::add(bad, mul(v, fzero()));  // NaN from NaN, and from infinities, which the caller tells apart
+    ordered &= bits_at_least(v, v);
   });
-  *nan = any_nan(bad) ? 1 : 0;
+  constexpr uint32_t kAll = (1u << kLanes) - 1u;
+  *nan = (ordered & kAll) == kAll ? 0 : 1;
   return max_lanes(m);
 }
 
