@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
 )"
           : "{} guests: all waiting after {:.1f} ms, {:.1f} MB over the idle engine, {:.2f} ms CPU a second while they "
             "wait, "
-            "woken and ended in {:.1f} ms\n",
+            "woken and ended in {:.1f} ms\n"),
       guests, figures->start_ms, figures->guests_mb, figures->idle_cpu_ms_per_s, figures->wake_ms);
   return 0;
 }
