@@ -1,14 +1,12 @@
-// A conversation: each message that arrives is a turn of the user, the reply goes back piece by piece. Earlier turns
+// A conversation: each message that arrives is a turn of the user, the reply streams to standard output. Earlier turns
 // stay computed, so a turn costs its own words only. It ends when the client says /exit or leaves.
 #include <hearth/inferlet.hpp>
 
 hearth::Result<std::string> run(hearth::Arguments& arguments) {
   std::string system;
-  bool print = false;
   hearth::Sampling sampling;
   hearth::Limits limits;
   HEARTH_TRY(arguments.option("system", system, "what the conversation is about")
-                 .option("print", print, "print the replies, for a terminal, instead of sending them")
                  .option("max-tokens", limits.max_tokens, "length of one reply at most; default 256")
                  .option("temperature", sampling.temperature, "0 takes the most probable token; default 0.7")
                  .option("top-p", sampling.top_p, "draw from the most probable that reach p together; default 1")
@@ -24,12 +22,8 @@ hearth::Result<std::string> run(hearth::Arguments& arguments) {
   while (const auto message = hearth::session::receive().wait()) {
     if (*message == "/exit") break;
     chat.user(*message);
-    HEARTH_TRY(chat.reply(sampling, limits, print ? hearth::print : hearth::session::send));
-    if (print) {
-      hearth::print("\n");
-    } else {
-      hearth::session::send("");  // the reply is complete
-    }
+    HEARTH_TRY(chat.reply(sampling, limits, hearth::print));
+    hearth::print("\n");  // the reply is complete
     ++turns;
   }
   return "{\"turns\":" + std::to_string(turns) + "}";
