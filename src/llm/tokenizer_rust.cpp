@@ -32,11 +32,20 @@ RustEncoder::RustEncoder(RustTokenizer tokenizer, ByteStyle style, const std::ar
   if (style_ == ByteStyle::Fallback && std::ranges::count(byte_ids_, kNoToken) != 0) style_ = ByteStyle::None;
 }
 
+// Bytes of the character at text[at] when the library can write it; 0 when it is ill-formed or, in a byte-level
+// vocabulary, has a byte without a token, which the library would drop.
+size_t RustEncoder::writable(std::string_view text, size_t at) const {
+  const size_t length = utf8_character(text, at);
+  if (style_ != ByteStyle::ByteLevel) return length;
+  const auto lacks = [&](char byte) { return byte_ids_[uint8_t(byte)] == kNoToken; };
+  return std::ranges::any_of(text.substr(at, length), lacks) ? 0 : length;
+}
+
 void RustEncoder::encode(std::string_view text, bool parse_special, std::vector<uint32_t>& out) const {
   bool well_formed = true;
   bool stand_ins = false;
   for (size_t at = 0; at < text.size() && well_formed;) {
-    const size_t length = utf8_character(text, at);
+    const size_t length = writable(text, at);
     well_formed = length != 0;
     stand_ins |= length == 4 && (decode_utf8(text.substr(at, 4)) & ~char32_t{0xFF}) == kStandIn;
     at += length;
@@ -62,17 +71,19 @@ void RustEncoder::encode_pieces(std::string_view text, bool parse_special, std::
   }
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
-    if (const size_t length = utf8_character(text, at)) {
+    if (const size_t length = writable(text, at)) {
       at += length;
       continue;
     }
     encode_valid(text.substr(begin, at - begin), parse_special, out);
-    if (const uint32_t id = byte_ids_[uint8_t(text[at])]; id != kNoToken) {
+    const size_t length = std::max<size_t>(utf8_character(text, at), 1);
+    if (const uint32_t id = byte_ids_[uint8_t(text[at])]; length == 1 && id != kNoToken) {
       out.push_back(id);
     } else {
       encode_valid(kReplacementCharacter, parse_special, out);
     }
-    begin = ++at;
+    at += length;
+    begin = at;
   }
   encode_valid(text.substr(begin), parse_special, out);
 }

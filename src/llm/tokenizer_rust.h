@@ -34,6 +34,7 @@ class RustEncoder final : public Encoder {
   Result<std::vector<uint32_t>> template_tokens() const;
 
  private:
+  size_t writable(std::string_view text, size_t at) const;
   void encode_pieces(std::string_view text, bool parse_special, std::vector<uint32_t>& out) const;
   void encode_escaped(std::string_view text, bool parse_special, std::vector<uint32_t>& out) const;
   void encode_valid(std::string_view text, bool parse_special, std::vector<uint32_t>& out) const;
