@@ -1,4 +1,4 @@
-// A conversation: each message that arrives is a turn of the user, the reply goes back piece by piece. Earlier turns
+// A conversation: each message that arrives is a turn of the user, the reply streams to standard output. Earlier turns
 // stay computed, so a turn costs its own words only. It ends when the client says /exit or leaves.
 #include <hearth/inferlet.hpp>
 
@@ -22,8 +22,8 @@ hearth::Result<std::string> run(hearth::Arguments& arguments) {
   while (const auto message = hearth::session::receive().wait()) {
     if (*message == "/exit") break;
     chat.user(*message);
-    HEARTH_TRY(chat.reply(sampling, limits, hearth::session::send));
-    hearth::session::send("");  // the reply is complete
+    HEARTH_TRY(chat.reply(sampling, limits, hearth::print));
+    hearth::print("\n");  // the reply is complete
     ++turns;
   }
   return "{\"turns\":" + std::to_string(turns) + "}";

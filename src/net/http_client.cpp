@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 
 #include "base/environment.h"
@@ -90,6 +92,30 @@ struct HeaderList {
   void add(const std::string& line) { list = ::curl_slist_append(list, line.c_str()); }
 };
 
+// Keeps SIGPIPE of a connection that the other side closed away from the process: TLS libraries write without
+// MSG_NOSIGNAL.
+class NoPipeSignal {
+ public:
+  NoPipeSignal() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoPipeSignal() {
+    constexpr timespec kNow{};
+    if (!was_pending_) ::sigtimedwait(&pipe_, nullptr, &kNow);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoPipeSignal(const NoPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_;
+};
+
 }  // namespace
 
 struct HttpClient::Handle {
@@ -155,7 +181,10 @@ std::expected<HttpHead, TransferError> HttpClient::stream(const HttpRequest& req
 
   const std::string where = printable_url(request.url);
   log_debug("[http] get {}", where);
-  const CURLcode code = ::curl_easy_perform(curl);
+  const CURLcode code = [&] {
+    const NoPipeSignal quiet;
+    return ::curl_easy_perform(curl);
+  }();
   ::curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
   if (!transfer.sink_result) return std::unexpected(TransferError{transfer.sink_result.error()});
   if (code == CURLE_ABORTED_BY_CALLBACK)

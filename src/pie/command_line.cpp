@@ -128,6 +128,61 @@ void add_model_commands(CommandLine& line) {
   common(remove);
   remove->add_option("source", *sources, "As `pie model list` shows it")->required();
   remove->callback([=, &line] { line.action = [=](std::stop_token) { return model_remove(*config, *sources); }; });
+  add_model_questions(line, model);
+}
+
+void add_model_questions(CommandLine& line, CLI::App* model) {
+  auto question = std::make_shared<ModelQuestion>();
+  const auto common = [=](CLI::App* app) {
+    app->add_option("-c,--config", question->config, "Configuration file")->type_name("FILE");
+    app->add_option("-m,--model", question->model, "A source or a file, instead of the configured model");
+    app->add_option("--device", question->device, "cpu or ref, instead of the configured one");
+    app->add_option("--isa", question->isa, "Kernels of the CPU: portable, avx2 or avx512");
+    app->add_flag("--reference", question->reference, "Compute with the scalar f32 reference (--device ref)");
+    app->add_flag("--json", question->json, "As JSON");
+  };
+
+  auto* info = command(model, "info", "Shape, types and size of the model, and what computes it",
+                       "  pie model info\n  pie model info -m ./model.gguf --json");
+  common(info);
+  info->callback([=, &line] { line.action = [=](std::stop_token stop) { return model_info(*question, stop); }; });
+
+  auto text = std::make_shared<std::string>();
+  auto special = std::make_shared<bool>(false), every = std::make_shared<bool>(false);
+  auto* tokenize =
+      command(model, "tokenize", "Cut a text into tokens",
+              "  pie model tokenize \"Hello there\"\n  pie model tokenize --special \"<|im_start|>\" --json");
+  common(tokenize);
+  tokenize->add_option("text", *text, "The text")->required();
+  tokenize->add_flag("--special", *special, "Special tokens written in the text become those tokens");
+  tokenize->callback([=, &line] {
+    line.action = [=](std::stop_token stop) { return model_tokenize(*question, *text, *special, stop); };
+  });
+
+  auto window = std::make_shared<int64_t>(0), top = std::make_shared<int64_t>(10);
+  auto* perplexity = command(model, "perplexity", "How well the model predicts a text",
+                             "  pie model perplexity --text book.txt\n"
+                             "  pie model perplexity --text book.txt --reference --json");
+  common(perplexity);
+  perplexity->add_option("--text", *text, "A file of text")->type_name("FILE")->required();
+  perplexity->add_option("--window", *window, "Tokens of one window; 0: the context, at most 2048")
+      ->check(CLI::NonNegativeNumber);
+  perplexity->callback([=, &line] {
+    line.action = [=](std::stop_token stop) { return model_perplexity(*question, *text, *window, stop); };
+  });
+
+  auto* logits = command(model, "logits", "What the model expects after some tokens",
+                         "  pie model logits --tokens 1,504,260 --top 5\n"
+                         "  pie model logits --tokens 1,504,260 --every-position --isa portable --json");
+  common(logits);
+  logits->add_option("--tokens", *text, "Token ids, separated by commas")->type_name("IDS")->required();
+  logits->add_option("--top", *top, "How many of the largest; 0: the whole vocabulary")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  logits->add_flag("--every-position", *every, "After each token, not after the last alone");
+  logits->callback([=, &line] {
+    line.action = [=](std::stop_token stop) { return model_logits(*question, *text, *top, *every, stop); };
+  });
 }
 
 void add_doctor_command(CommandLine& line) {

@@ -37,12 +37,6 @@ Result<std::unique_ptr<llm::Model>> read_weights(std::shared_ptr<llm::ModelFile>
   return llm::Model::load(std::move(file), device, options);
 }
 
-llm::LoadOptions load_options(const Config& config, const ModelSettings& model) {
-  return {.prepared_dir = cache_root(config.engine) / "prepared",
-          .max_step_tokens = model.max_batch_tokens,
-          .page_size = model.kv_page_size};
-}
-
 engine::EngineOptions engine_options(const ModelSettings& model, trace::Trace* trace) {
   engine::EngineOptions options;
   options.page_size = model.kv_page_size;
@@ -64,6 +58,12 @@ inferlet::RuntimeOptions runtime_options(const Config& config) {
 }
 
 }  // namespace
+
+llm::LoadOptions load_options(const Config& config, const ModelSettings& model) {
+  return {.prepared_dir = cache_root(config.engine) / "prepared",
+          .max_step_tokens = model.max_batch_tokens,
+          .page_size = model.kv_page_size};
+}
 
 Result<std::unique_ptr<LocalService>> LocalService::start(const ServicePlan& plan) {
   const auto& settings = plan.config->models;

@@ -16,6 +16,9 @@
 
 namespace hearth::pie {
 
+// How a model of the configuration is loaded for serving.
+llm::LoadOptions load_options(const Config& config, const ModelSettings& model);
+
 struct ServicePlan {
   const Config* config = nullptr;
   std::vector<std::filesystem::path> model_paths;  // one for each model of the configuration

@@ -35,6 +35,25 @@ Result<> model_download(const std::filesystem::path& config, const std::vector<s
                         const std::string& file, bool again, std::stop_token stop);
 Result<> model_remove(const std::filesystem::path& config, const std::vector<std::string>& sources);
 
+// Questions to a model, answered by the path that serving uses.
+struct ModelQuestion {
+  std::filesystem::path config;
+  std::string model;       // a source or a path; empty: the configuration's first model
+  std::string device;      // empty: the configuration's
+  std::string isa;         // empty: the best
+  bool reference = false;  // the scalar f32 device
+  bool json = false;
+};
+Result<> model_info(const ModelQuestion& question, std::stop_token stop);
+Result<> model_tokenize(const ModelQuestion& question, const std::string& text, bool parse_special,
+                        std::stop_token stop);
+// window 0: the model's context, at most 2048 tokens.
+Result<> model_perplexity(const ModelQuestion& question, const std::filesystem::path& text_file, int64_t window,
+                          std::stop_token stop);
+// ids: "1,2,3". top 0: the whole vocabulary.
+Result<> model_logits(const ModelQuestion& question, const std::string& ids, int64_t top, bool every_position,
+                      std::stop_token stop);
+
 // ---- pie doctor
 // An error when something that `pie run` needs is missing.
 struct DoctorOptions {
