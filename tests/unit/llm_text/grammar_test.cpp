@@ -79,7 +79,7 @@ TEST(Grammar, RegexAllowsJustItsTexts) {
 }
 
 TEST(Grammar, JsonAllowsJson) {
-  for (const char* text : {"{}", "[1,2.5e3,true,null]", "{\"a\": {\"b\": [\"\\u00e4\\n\"]}}", "\"größe\"", "-0.5"}) {
+  for (const char* text : {"{}", "[1,2.5e3,true,null]", "{\"a\": {\"b\": [\"ä\\n\"]}}", "\"größe\"", "-0.5"}) {
     EXPECT_TRUE(whole(Grammar::json(), text)) << text;
   }
   for (const char* text : {"{", "[1,]", "{a:1}", "'x'", "01", "nul"})
