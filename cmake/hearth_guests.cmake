@@ -24,7 +24,8 @@ endif()
 # What a guest is made of beside its own sources. Not the tool that builds it, which links much that changes often.
 file(GLOB_RECURSE hearth_guest_inputs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sdk/cpp/*.cpp ${CMAKE_SOURCE_DIR}/sdk/cpp/*.hpp
      ${CMAKE_SOURCE_DIR}/sdk/cpp/generated/* ${CMAKE_SOURCE_DIR}/wit/*.wit)
-list(APPEND hearth_guest_inputs ${CMAKE_SOURCE_DIR}/src/pie/build.cpp ${CMAKE_SOURCE_DIR}/rust/src/component.rs)
+list(APPEND hearth_guest_inputs ${CMAKE_SOURCE_DIR}/src/pie/build.cpp
+     ${CMAKE_SOURCE_DIR}/src/pie/guest_library.cpp ${CMAKE_SOURCE_DIR}/rust/src/component.rs)
 
 function(hearth_guests target folder)
   if(hearth_guest_lack)

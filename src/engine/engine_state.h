@@ -97,7 +97,7 @@ struct Engine::State {
   Step plan();  // of the next model in turn that has something to compute; no parts: nothing
   Step plan_model(Served& served);
   void take_prefix(Served& served, Pass& pass);
-  PassView view_of(Served& served, const Pass& pass) const;
+  PassView view_of(const Pass& pass) const;
   std::vector<PassView> candidates(Served& served);
   std::vector<Victim> victims(const Served& served) const;
   bool add_part(Served& served, Step& step, Pass& pass, uint32_t tokens);

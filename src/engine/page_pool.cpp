@@ -11,7 +11,7 @@ PagePool::PagePool(int64_t slots, int64_t host_pages, size_t page_bytes)
 }
 
 int64_t PagePool::available() const {
-  return free() + idle_cached_.size() + std::min(idle_held_.size(), host_limit_ - host_used_);
+  return free() + cached() + std::min(held(), host_room());
 }
 
 int32_t PagePool::take_slot(std::vector<PageMove>& moves) {
@@ -19,7 +19,7 @@ int32_t PagePool::take_slot(std::vector<PageMove>& moves) {
     if (Page* victim = idle_cached_.oldest(); victim != nullptr) {
       ++evicted_;
       retire(victim);
-    } else if (victim = idle_held_.oldest(); victim != nullptr && !host_full()) {
+    } else if (victim = idle_held_.oldest(); victim != nullptr && host_room() > 0) {
       ++moved_out_;
       ++host_used_;
       victim->host = std::make_shared_for_overwrite<std::byte[]>(page_bytes_);
@@ -59,11 +59,16 @@ void PagePool::drop(Page* page) {
 
 bool PagePool::activate(Page* page, std::vector<PageMove>& moves) {
   if (page->slot < 0) {
+    // Its place in host memory is free for the page that makes room for it: else a full host memory could not turn
+    // over.
+    --host_used_;
     const int32_t slot = take_slot(moves);
-    if (slot < 0) return false;
+    if (slot < 0) {
+      ++host_used_;
+      return false;
+    }
     page->slot = slot;
-    moves.push_back({PageMove::Kind::ToDevice, -1, slot, page->host});
-    forget_host(page);
+    moves.push_back({PageMove::Kind::ToDevice, -1, slot, std::exchange(page->host, nullptr)});
   }
   ++page->active;
   settle(page);

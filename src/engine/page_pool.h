@@ -25,8 +25,10 @@ class PagePool {
   int64_t total() const { return total_; }
   int64_t free() const { return static_cast<int64_t>(free_.size()); }
   int64_t idle() const { return idle_cached_.size() + idle_held_.size(); }  // on the device, active for nobody
-  int64_t available() const;                                                // how many slots could be had now
-  bool host_full() const { return host_used_ >= host_limit_; }
+  int64_t cached() const { return idle_cached_.size(); }                    // of these, held by nobody: ready to go
+  int64_t held() const { return idle_held_.size(); }  // the others: they go to host memory, as far as there is room
+  int64_t host_room() const { return host_limit_ - host_used_; }
+  int64_t available() const;  // how many slots could be had now
   int64_t host_pages() const { return host_used_; }
   uint64_t evicted() const { return evicted_; }      // cached pages dropped
   uint64_t moved_out() const { return moved_out_; }  // held pages copied to host memory

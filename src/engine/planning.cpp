@@ -41,23 +41,36 @@ void Engine::State::take_prefix(Served& served, Pass& pass) {
   pass.matched = pass.computed;
 }
 
-PassView Engine::State::view_of(Served& served, const Pass& pass) const {
+PassView Engine::State::view_of(const Pass& pass) const {
   const Context& context = *pass.context;
   const int64_t at = static_cast<int64_t>(context.tokens.size()) + pass.computed;
   PassView view{.pass = pass.id,
                 .remaining = pass.remaining(),
                 .room = static_cast<int64_t>(context.pages.size()) * options.page_size - at,
                 .pages_first = 0,
+                .held_change = 0,
+                .host_change = 0,
                 .pages_at_end = ceil_div(at + pass.remaining(), options.page_size),
                 .under_way = context.active_pages > 0,
                 .waiting_since_ms = pass.waiting_since_ms};
-  for (size_t i = context.active_pages; i < context.pages.size(); ++i)
-    if (context.pages[i]->active == 0) ++view.pages_first;
+  for (size_t i = context.active_pages; i < context.pages.size(); ++i) {
+    if (context.pages[i]->slot < 0) {
+      ++view.pages_first;
+      ++view.host_change;
+    } else if (context.pages[i]->active == 0) {
+      --view.held_change;
+    }
+  }
   if (at % options.page_size != 0) {
     const size_t last = static_cast<size_t>(at / options.page_size);
     const Page* page = context.pages[last];
-    const uint32_t others = page->active - (last < context.active_pages ? 1 : 0);
-    if (!PagePool::writable(page) && (others > 0 || served.pool.host_full())) ++view.pages_first;
+    if (!PagePool::writable(page)) {
+      // The copy takes a slot. The original gives one back at once when only the tree knows it, or may go to host
+      // memory when those who hold it do not need it now.
+      const uint32_t others_active = page->active - (last < context.active_pages ? 1 : 0);
+      if (others_active > 0 || page->holders > 1) ++view.pages_first;
+      if (others_active == 0 && page->holders > 1) ++view.held_change;
+    }
   }
   return view;
 }
@@ -83,7 +96,7 @@ std::vector<PassView> Engine::State::candidates(Served& served) {
   }
   std::ranges::sort(ready, {}, &Pass::id);
   std::vector<PassView> views;
-  for (const Pass* pass : ready) views.push_back(view_of(served, *pass));
+  for (const Pass* pass : ready) views.push_back(view_of(*pass));
   return views;
 }
 
@@ -178,10 +191,12 @@ Step Engine::State::plan_model(Served& served) {
     const StepPlan plan = schedule(views,
                                    {std::min(options.max_step_tokens, served.model->max_step_tokens()),
                                     options.max_step_requests, options.page_size},
-                                   {served.pool.total(), served.pool.available(), look_for_victims, found}, now);
+                                   {served.pool.total(), served.pool.free() + served.pool.cached(), served.pool.held(),
+                                    served.pool.host_room(), look_for_victims, found},
+                                   now);
     for (const RequestId id : plan.refuse) {
       Pass& pass = *passes.at(id);
-      const int64_t need = view_of(served, pass).pages_at_end;
+      const int64_t need = view_of(pass).pages_at_end;
       finish(
           pass,
           fail(ErrorKind::Limit,

@@ -85,15 +85,20 @@ StepPlan schedule(std::span<const PassView> passes, const StepBudget& budget, co
     }
   }
   const std::vector<int64_t> tokens = share_tokens(fitting, budget);
-  int64_t available = pages.available;
+  PageSupply supply = pages;
   const PassView* blocked = nullptr;  // the oldest one that found no page
   for (size_t i = 0; i < fitting.size(); ++i) {
     const PassView& pass = fitting[i];
     if (tokens[i] == 0 || (blocked != nullptr && !pass.under_way)) continue;
+    PageSupply own = supply;
+    own.held += pass.held_change;
+    own.host_room += pass.host_change;
+    const int64_t available = own.available();
     // Fewer tokens now are better than somebody else's pages.
     const int64_t fit = std::min(tokens[i], pass.room + (available - pass.pages_first) * budget.page_size);
     if (available >= pass.pages_first && fit > 0) {
-      available -= pages_for(pass, fit, budget.page_size);
+      own.take(pages_for(pass, fit, budget.page_size));
+      supply = own;
       plan.grants.push_back({pass.pass, fit});
       continue;
     }
@@ -105,7 +110,9 @@ StepPlan schedule(std::span<const PassView> passes, const StepBudget& budget, co
   }
   if (blocked != nullptr) {
     const bool waits = !blocked->under_way && now_ms - blocked->waiting_since_ms < budget.patience_ms;
-    if (plan.grants.empty() && pages.victims.empty() && !waits) {
+    const bool nobody = std::ranges::none_of(
+        pages.victims, [&](const Victim& victim) { return victim.pass == 0 || victim.pass > blocked->pass; });
+    if (plan.grants.empty() && nobody && !waits) {
       plan.refuse.push_back(blocked->pass);  // nobody has pages to give, and nobody works who might free some
     } else {
       plan.wake_ms = now_ms + budget.quiet_ms;

@@ -12,6 +12,7 @@
 // while it waits, no younger one is let in.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,10 +20,13 @@
 namespace hearth::engine {
 
 struct PassView {
-  uint64_t pass;         // number that grows with age of arrival: the smallest is the oldest
-  int64_t remaining;     // tokens to compute, > 0
-  int64_t room;          // of these, how many fit in pages the context has
-  int64_t pages_first;   // pages it must get before it can compute anything: brought back, or copied because shared
+  uint64_t pass;      // number that grows with age of arrival: the smallest is the oldest
+  int64_t remaining;  // tokens to compute, > 0
+  int64_t room;       // of these, how many fit in pages the context has
+  // Before it can compute anything, pages must come back from host memory, and one that others see must be copied:
+  int64_t pages_first;   // slots that takes
+  int64_t held_change;   // what it does to PageSupply::held: its own resting pages leave, a copied one may join
+  int64_t host_change;   // what it does to PageSupply::host_room: grows by what comes back
   int64_t pages_at_end;  // pages of the whole context when the pass is done
   bool under_way;        // its context has pages on the device
   int64_t waiting_since_ms;
@@ -37,9 +41,19 @@ struct Victim {
 
 struct PageSupply {
   int64_t total;
-  int64_t available;                // free or reclaimable without taking them from anybody
+  int64_t ready;                    // free, or cached and needed by nobody
+  int64_t held = 0;                 // reclaimable by moving them to host memory, as far as that goes:
+  int64_t host_room = 0;            // pages
   bool victims_known = false;       // false: the caller has not looked for any
   std::span<const Victim> victims;  // in the order in which they should lose their pages
+
+  int64_t available() const { return ready + std::min(held, host_room); }
+  void take(int64_t pages) {
+    const int64_t moved = std::max<int64_t>(0, pages - ready);
+    ready -= pages - moved;
+    held -= moved;
+    host_room -= moved;
+  }
 };
 
 struct StepBudget {

@@ -94,7 +94,8 @@ std::vector<std::string_view> ConfigReader::texts(std::string_view key) {
 }
 
 void ConfigReader::refuse(ErrorKind kind, std::string_view key, std::string_view what) {
-  if (error_.message.empty()) error_ = Error{kind, fmt::format("[config] {} {}", full(key), what)};
+  if (error_.message.empty())
+    error_ = Error{kind, fmt::format("[config] {}{}{}", full(key), what.starts_with(';') ? "" : " ", what)};
 }
 
 Result<> ConfigReader::finish() const {

@@ -23,6 +23,9 @@ class VocabularyTokenizer final : public Tokenizer {
     for (const std::optional<uint32_t>& id : {source.eos, source.eot}) {
       if (id) stops_.push_back(*id);
     }
+    for (const uint32_t id : source.stops) {
+      if (id < vocabulary.size()) stops_.push_back(id);  // a model may have more rows than tokens
+    }
     for (uint32_t id = 0; id < vocabulary.size(); ++id) {
       if (vocabulary.special(id)) specials_.push_back(id);
       const bool candidate = vocabulary.special(id) || vocabulary.kind[id] == TokenKind::Added;

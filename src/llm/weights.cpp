@@ -1,10 +1,9 @@
 #include "llm/weights.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "base/log.h"
 #include "llm/arch/architecture.h"
 #include "tensor/checksum.h"
 
@@ -272,8 +271,8 @@ Result<> Loader::pack_all() {
   if (found) return {};
   if (auto written = write_prepared(path, key); !written) {
     if (written.error().kind != ErrorKind::Limit && written.error().kind != ErrorKind::Io) return written;
-    spdlog::warn("no prepared file for {}: {}; its weights are packed again on every start", file_.path().string(),
-                 written.error().message);
+    log_warning("no prepared file for {}: {}; its weights are packed again on every start", file_.path().string(),
+                written.error().message);
     return pack_in_memory();
   }
   ASSIGN_OR_RETURN(const bool usable, use_prepared(path, key));
@@ -287,7 +286,7 @@ Result<bool> Loader::use_prepared(const std::filesystem::path& path, const std::
   auto opened = PreparedFile::open(path, key);
   if (!opened) {
     if (opened.error().kind != ErrorKind::NotFound)
-      spdlog::warn("prepared file {} is not used: {}", path.string(), opened.error().message);
+      log_warning("prepared file {} is not used: {}", path.string(), opened.error().message);
     return false;
   }
   for (const PackJob& job : jobs_) {
@@ -296,7 +295,7 @@ Result<bool> Loader::use_prepared(const std::filesystem::path& path, const std::
                       tensor->view.dims[0] == job.rows && tensor->view.dims[1] == job.inputs &&
                       dtype_of(tensor->view) == job.form.dtype && layout_of(tensor->view) == job.form.layout;
     if (!fits) {
-      spdlog::warn("prepared file {} is not used: {} is not what this device packs", path.string(), job.name);
+      log_warning("prepared file {} is not used: {} is not what this device packs", path.string(), job.name);
       return false;
     }
   }

@@ -160,6 +160,89 @@ Result<std::string> contexts() {
   return a.tokens == b.tokens ? std::string("same") : std::string("different");
 }
 
+// What a grammar lets through: its text drawn from a model that knows nothing.
+Result<std::string> grammar() {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  HEARTH_LET(auto context, hearth::Context::create(model));
+  context.append("x");
+  HEARTH_LET(const auto language, hearth::Grammar::from_regex("(ab|cd){3}"));
+  hearth::Matcher matcher(language, model.tokenizer());
+  HEARTH_LET(const auto drawn, context.generate({.temperature = 1.0f, .seed = 3}, {.max_tokens = 50}, {}, &matcher));
+  if (matcher.accept(model.tokenizer().encode("zz"))) return hearth::fail("zz was accepted");
+  if (hearth::Grammar::from_regex("(")) return hearth::fail("( is no expression");
+  return drawn.text;
+}
+
+// The pieces of a conversation, as text.
+Result<std::string> chat() {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  std::vector<uint32_t> all;
+  const auto add = [&](auto piece, auto... message) {
+    hearth_guest_list_u32_t tokens;
+    piece(model.borrow(), message..., &tokens);
+    const auto taken = take(tokens);
+    all.insert(all.end(), taken.begin(), taken.end());
+  };
+  hearth_guest_string_t system = text("S"), user = text("U"), reply = text("A");
+  add(pie_instruct_chat_system, &system);
+  add(pie_instruct_chat_user, &user);
+  add(pie_instruct_chat_assistant, &reply);
+  add(pie_instruct_chat_user, &user);
+  add(pie_instruct_chat_cue);
+  add(pie_instruct_chat_seal);
+  return model.tokenizer().decode(all);
+}
+
+Result<std::string> reasoning() {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  auto decoder = pie_instruct_reasoning_create_decoder(model.borrow());
+  std::string all;
+  for (const char* part : {"well ", "<think>", "hm", "hm</think>", "so"}) {
+    auto tokens = model.tokenizer().encode(part);
+    auto view = list(tokens);
+    pie_instruct_reasoning_event_t event;
+    hearth_guest_string_t error;
+    if (!pie_instruct_reasoning_method_decoder_feed(pie_instruct_reasoning_borrow_decoder(decoder), &view, &event,
+                                                    &error))
+      return hearth::fail(take(error));
+    all += event.tag == PIE_INSTRUCT_REASONING_EVENT_START      ? "[start]"
+           : event.tag == PIE_INSTRUCT_REASONING_EVENT_COMPLETE ? "[complete " + take(event.val.complete) + "]"
+                                                                : "[" + take(event.val.delta) + "]";
+  }
+  return all;
+}
+
+Result<std::string> tools() {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  auto decoder = pie_instruct_tool_use_create_decoder(model.borrow());
+  const auto self = pie_instruct_tool_use_borrow_decoder(decoder);
+  std::string all;
+  for (const char* part :
+       {"<tool_call>{\"name\": \"add\", ", "\"arguments\": {\"a\": 1}}</tool_call>", "<tool_call>no</tool_call>"}) {
+    auto tokens = model.tokenizer().encode(part);
+    auto view = list(tokens);
+    pie_instruct_tool_use_event_t event;
+    hearth_guest_string_t error;
+    if (!pie_instruct_tool_use_method_decoder_feed(self, &view, &event, &error)) {
+      all += "error " + take(error);
+    } else if (event.tag == PIE_INSTRUCT_TOOL_USE_EVENT_CALL) {
+      all += "call " + take(event.val.call.f0) + take(event.val.call.f1) + "\n";
+    } else {
+      all += "start\n";
+    }
+  }
+  hearth_guest_string_t tool = text(R"({"name":"add","parameters":{"type":"object"}})");
+  hearth_guest_list_string_t descriptions{&tool, 1};
+  hearth_guest_list_u32_t tokens;
+  hearth_guest_string_t error;
+  all +=
+      pie_instruct_tool_use_equip(model.borrow(), &descriptions, &tokens, &error) ? "\nequipped" : "\n" + take(error);
+  hearth_guest_string_t name = text("add"), value = text("3");
+  pie_instruct_tool_use_answer(model.borrow(), &name, &value, &tokens);
+  HEARTH_LET(const auto answer, model.tokenizer().decode(take(tokens)));
+  return all + "\n" + answer;
+}
+
 // Ends with passes under way and contexts open: the host must take everything back.
 Result<std::string> leave_open() {
   HEARTH_LET(const auto model, hearth::Model::load());
@@ -190,6 +273,10 @@ hearth::Result<std::string> run(hearth::Arguments& arguments) {
   if (mode == "misuse") return misuse();
   if (mode == "unserved") return unserved();
   if (mode == "contexts") return contexts();
+  if (mode == "grammar") return grammar();
+  if (mode == "chat") return chat();
+  if (mode == "reasoning") return reasoning();
+  if (mode == "tools") return tools();
   if (mode == "leave-open") return leave_open();
   return hearth::fail("no such mode");
 }

@@ -31,6 +31,9 @@ struct Later {
   std::function<T()> finish;  // called on the guest's fiber when `ready` is set
 };
 
+// A guest keeps a buffer of at most this much between calls; whole vocabularies are asked for once.
+inline constexpr size_t kKeptAnswer = 256 << 10;
+
 // What every guest needs for its calls; the host's Guest derives from it.
 struct BoundGuest {
   Resources resources;
@@ -122,6 +125,7 @@ template <class G, class R, class... A>
 uint32_t call(void* function, void* guest_pointer, const uint8_t* arguments, size_t size,
               hearth_wasm_bytes* result) noexcept {
   auto* guest = static_cast<G*>(static_cast<BoundGuest*>(guest_pointer));
+  if (guest->answer.capacity() > kKeptAnswer) guest->answer = std::string();
   guest->answer.clear();
   uint32_t status = HEARTH_WASM_TRAPPED;
   try {

@@ -28,8 +28,8 @@ std::string text_of(const StepPlan& plan) {
 struct Case {
   std::string name, want;
   StepBudget budget{};
-  int64_t total = 1000, available = 1000, now = 1000;
-  bool victims_known = false;
+  PageSupply supply{1000, 1000};
+  int64_t now = 1000;
   std::vector<PassView> passes;
   std::vector<Victim> victims;
 };
@@ -52,11 +52,11 @@ std::vector<Case> read_cases(const std::string& path) {
     } else if (word == "budget") {
       words >> now.budget.tokens >> now.budget.passes >> now.budget.page_size;
     } else if (word == "pages") {
-      words >> now.total >> now.available;
+      words >> now.supply.total >> now.supply.ready >> now.supply.held >> now.supply.host_room;
     } else if (word == "now") {
       words >> now.now;
     } else if (word == "victims") {
-      now.victims_known = true;
+      now.supply.victims_known = true;
     } else if (word == "pass") {
       PassView pass{.under_way = true};
       words >> pass.pass;
@@ -67,6 +67,10 @@ std::vector<Case> read_cases(const std::string& path) {
           words >> pass.room;
         else if (word == "first")
           words >> pass.pages_first;
+        else if (word == "held")
+          words >> pass.held_change;
+        else if (word == "host")
+          words >> pass.host_change;
         else if (word == "end")
           words >> pass.pages_at_end;
         else if (word == "since")
@@ -78,7 +82,7 @@ std::vector<Case> read_cases(const std::string& path) {
       }
       now.passes.push_back(pass);
     } else if (word == "victim") {
-      now.victims_known = true;
+      now.supply.victims_known = true;
       Victim victim{};
       words >> victim.context;
       while (words >> word) {
@@ -104,8 +108,9 @@ TEST(Scheduler, TextCases) {
   for (const char* name : {"tokens.txt", "pages.txt"}) {
     for (const Case& each : read_cases(std::string(HEARTH_SOURCE_DIR) + "/tests/cases/scheduler/" + name)) {
       ++count;
-      const StepPlan plan =
-          schedule(each.passes, each.budget, {each.total, each.available, each.victims_known, each.victims}, each.now);
+      PageSupply supply = each.supply;
+      supply.victims = each.victims;
+      const StepPlan plan = schedule(each.passes, each.budget, supply, each.now);
       EXPECT_EQ(text_of(plan), each.want) << name << ": " << each.name;
     }
   }
@@ -125,6 +130,8 @@ TEST(Scheduler, RandomSituationsKeepTheLimits) {
                         .remaining = 1 + static_cast<int64_t>(random() % (random() % 3 == 0 ? 500 : 5)),
                         .room = static_cast<int64_t>(random() % static_cast<unsigned>(budget.page_size)),
                         .pages_first = static_cast<int64_t>(random() % 3),
+                        .held_change = 0,
+                        .host_change = 0,
                         .pages_at_end = static_cast<int64_t>(random() % 40),
                         .under_way = random() % 2 == 0,
                         .waiting_since_ms = static_cast<int64_t>(random() % 1000)});
@@ -132,7 +139,7 @@ TEST(Scheduler, RandomSituationsKeepTheLimits) {
     }
     const bool plenty = random() % 2 == 0;
     const int64_t available = plenty ? 100000 : static_cast<int64_t>(random() % 20);
-    const StepPlan plan = schedule(passes, budget, {100000, available, true, {}}, 1000);
+    const StepPlan plan = schedule(passes, budget, {100000, available, 0, 0, true, {}}, 1000);
     int64_t tokens = 0, pages = 0;
     for (const Grant& grant : plan.grants) {
       const PassView& pass = passes[grant.pass - 1];
@@ -170,6 +177,8 @@ TEST(Scheduler, NobodyStarves) {
                         .remaining = tokens,
                         .room = 0,
                         .pages_first = 0,
+                        .held_change = 0,
+                        .host_change = 0,
                         .pages_at_end = 1,
                         .under_way = true,
                         .waiting_since_ms = 0});

@@ -150,6 +150,42 @@ TEST(Guest, GeneratesTheSameFromAForkAndKeepsSnapshots) {
   EXPECT_EQ(harness.engine.stats(0).contexts, 0);  // all given back
 }
 
+TEST(Guest, AGrammarHoldsTheTextToItsLanguage) {
+  Harness harness({}, true);
+  auto result = harness.run_guest("probe", R"({"mode":"grammar"})");
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_EQ(result->size(), 6u) << *result;
+  for (size_t i = 0; i < 6; i += 2) {
+    EXPECT_TRUE(result->substr(i, 2) == "ab" || result->substr(i, 2) == "cd") << *result;
+  }
+}
+
+TEST(Guest, AConversationInTheModelsForm) {
+  Harness harness({}, true);
+  auto result = harness.run_guest("probe", R"({"mode":"chat"})");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(*result,
+            "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n"
+            "<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n");
+}
+
+TEST(Guest, ReasoningIsTakenOutOfTheText) {
+  Harness harness({}, true);
+  auto result = harness.run_guest("probe", R"({"mode":"reasoning"})");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(*result, "[][start][hm][complete hmhm][]");
+}
+
+TEST(Guest, ToolCallsAreReadAndAnswered) {
+  Harness harness({}, true);
+  auto result = harness.run_guest("probe", R"({"mode":"tools"})");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(*result,
+            "start\ncall add{\"a\":1}\nerror [tools] call; got text that is no JSON: no\n"
+            "[tools] template; got a model whose template takes no tools\n"
+            "<|im_start|>tool\n3<|im_end|>\n");
+}
+
 TEST(Guest, WhatItLeavesOpenIsTakenBack) {
   Harness harness({}, true);
   auto result = harness.run_guest("probe", R"({"mode":"leave-open"})");

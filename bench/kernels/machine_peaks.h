@@ -1,0 +1,23 @@
+// What the machine reaches in loops that do nothing else, on all threads of a pool: the measure for the kernels.
+#pragma once
+
+#include <cstddef>
+
+#include "ops/cpu/thread_pool.h"
+
+namespace hearth::bench {
+
+double now_s();
+
+// Giga-operations a second (a multiply-add counts two) of f32 fused multiply-adds and of 8-bit dot products; 0 when
+// this processor has no loop here (needs AVX-512 with VNNI).
+double f32_peak_gops(ops::cpu::ThreadPool& pool);
+double int8_peak_gops(ops::cpu::ThreadPool& pool);
+
+// Giga-bytes a second of reading [data, data + bytes) once.
+double read_gbps(ops::cpu::ThreadPool& pool, const void* data, size_t bytes);
+
+// Nanoseconds of an empty job on all threads: under about 300 the cores share a cache, above they do not.
+double fork_join_ns(ops::cpu::ThreadPool& pool);
+
+}  // namespace hearth::bench
