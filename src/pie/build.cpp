@@ -25,12 +25,11 @@ struct Manifest {
 
 Result<Manifest> read_manifest(const fs::path& path) {
   ASSIGN_OR_RETURN(const auto text, read_file(path, kMaxSourceBytes));
-  toml::table table;
-  try {
-    table = toml::parse(text, path.string());
-  } catch (const toml::parse_error& error) {
-    return fail(ErrorKind::Invalid, "[build] {}:{}: {}", path.string(), error.source().begin.line, error.description());
-  }
+  const auto parsed = toml::parse(text, path.string());
+  if (!parsed)
+    return fail(ErrorKind::Invalid, "[build] {}:{}: {}", path.string(), parsed.error().source().begin.line,
+                parsed.error().description());
+  const toml::table& table = parsed.table();
   Manifest out;
   const auto* package = table["package"].as_table();
   if (!package)

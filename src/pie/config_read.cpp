@@ -1,8 +1,7 @@
 // TOML text to Config, and the questions about a whole Config. The one file beside config_change.cpp that sees toml++.
-#include <algorithm>
-
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
+
+#include <algorithm>
 
 #include "base/environment.h"
 #include "base/file.h"
