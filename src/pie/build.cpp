@@ -1,6 +1,8 @@
 #include "pie/build.h"
 
 #include <hearth_component.h>
+// Every file of the program sees toml++ in this mode: two modes in one program would mix their inline functions.
+#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include <algorithm>

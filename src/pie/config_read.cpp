@@ -1,4 +1,6 @@
 // TOML text to Config, and the questions about a whole Config. The one file beside config_change.cpp that sees toml++.
+// Every file of the program sees toml++ in this mode: two modes in one program would mix their inline functions.
+#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include <algorithm>
