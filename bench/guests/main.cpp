@@ -104,13 +104,18 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", figures.error().message.c_str());
     return 1;
   }
-  fmt::print(
-      json
-          ? R"({{"guests": {}, "start_ms": {:.1f}, "guests_mb": {:.1f}, "idle_cpu_ms_per_s": {:.2f}, "wake_ms": {:.1f}}}
-)"
-          : "{} guests: all waiting after {:.1f} ms, {:.1f} MB over the idle engine, {:.2f} ms CPU a second while they "
-            "wait, "
-            "woken and ended in {:.1f} ms\n",
-      guests, figures->start_ms, figures->guests_mb, figures->idle_cpu_ms_per_s, figures->wake_ms);
+  const auto& f = *figures;
+  if (json) {
+    fmt::print(
+        "{{\"guests\": {}, \"start_ms\": {:.1f}, \"guests_mb\": {:.1f}, \"idle_cpu_ms_per_s\": {:.2f}, \"wake_ms\": "
+        "{:.1f}}}\n",
+        guests, f.start_ms, f.guests_mb, f.idle_cpu_ms_per_s, f.wake_ms);
+  } else {
+    fmt::print(
+        "{} guests: all waiting after {:.1f} ms, {:.1f} MB over the idle engine, {:.2f} ms CPU a second while they "
+        "wait, "
+        "woken and ended in {:.1f} ms\n",
+        guests, f.start_ms, f.guests_mb, f.idle_cpu_ms_per_s, f.wake_ms);
+  }
   return 0;
 }

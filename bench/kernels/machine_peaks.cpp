@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 #include "ops/cpu/isa.h"
@@ -16,10 +16,11 @@ namespace hearth::bench {
 namespace {
 
 std::atomic<uint64_t> sink;
+clockid_t clock_id = CLOCK_MONOTONIC;
 
 #if defined(__x86_64__)
 // 20 independent chains hide the latency of the two pipes.
-#define HEARTH_CHAINS(step)                                                                                         \
+#define HEARTH_CHAINS(step)                                                                                           \
   step(0) step(1) step(2) step(3) step(4) step(5) step(6) step(7) step(8) step(9) step(10) step(11) step(12) step(13) \
       step(14) step(15) step(16) step(17) step(18) step(19)
 
@@ -68,7 +69,13 @@ double median_of(int rounds, Function&& measure) {
 }  // namespace
 
 double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t{};
+  clock_gettime(clock_id, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+void use_cpu_time() {
+  clock_id = CLOCK_THREAD_CPUTIME_ID;
 }
 
 double f32_peak_gops([[maybe_unused]] ops::cpu::ThreadPool& pool) {

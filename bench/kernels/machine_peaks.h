@@ -8,9 +8,11 @@
 namespace hearth::bench {
 
 double now_s();
+// From now on now_s() is processor time of the calling thread: for one-thread figures on a busy machine.
+void use_cpu_time();
 
-// Giga-operations a second (a multiply-add counts two) of f32 fused multiply-adds and of 8-bit dot products; 0 when this
-// processor has no loop here (needs AVX-512 with VNNI).
+// Giga-operations a second (a multiply-add counts two) of f32 fused multiply-adds and of 8-bit dot products; 0 when
+// this processor has no loop here (needs AVX-512 with VNNI).
 double f32_peak_gops(ops::cpu::ThreadPool& pool);
 double int8_peak_gops(ops::cpu::ThreadPool& pool);
 

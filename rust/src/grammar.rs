@@ -181,6 +181,9 @@ impl HearthMatcher {
             accepted = self.matcher.try_consume_tokens(tokens).map_err(plain)?;
         }
         let rest = &tokens[accepted..];
+        if rest.is_empty() {
+            return Ok(());
+        }
         let ended = self.matcher.is_stopped() && !self.matcher.is_error();
         if ended && rest.iter().all(|token| self.stops.contains(token)) {
             self.extra_stops += rest.len();

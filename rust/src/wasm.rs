@@ -160,7 +160,7 @@ pub struct hearth_wasm_engine {
     runtime: tokio::runtime::Runtime,
 }
 
-const FIBER_STACK: usize = 2 << 20; // the guest's part and the host functions' below it
+const FIBER_STACK: usize = 8 << 20; // the guest's part, and below it as much for host functions as a thread would have
 const WASM_STACK: usize = 512 << 10;
 const CORE_INSTANCES_PER_GUEST: u32 = 12; // a component of one module has three or four; Python's about ten
 const MEMORIES_PER_GUEST: u32 = 2;

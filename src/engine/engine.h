@@ -125,9 +125,10 @@ struct EngineOptions {
   // need nor, unless one full context needs it, more than 4 GiB. Touched only as it is used.
   size_t kv_bytes = 0;
   double memory_share = 0.5;
-  size_t host_bytes = 0;          // host memory for pages moved out, per model; 0: as much as kv_bytes
-  uint64_t random_seed = 42;      // of draws whose request gives seed 0
-  bool check_each_step = false;   // check_integrity() after every step; a broken count ends the process
+  size_t host_bytes = 0;      // host memory for pages moved out, per model; 0: as much as kv_bytes
+  uint64_t random_seed = 42;  // of draws whose request gives seed 0
+  // check_integrity() after every step, as debug builds always do; a broken count ends the process.
+  bool check_each_step = false;
   trace::Trace* trace = nullptr;  // spans and counters of every step go there; must outlive the engine
 };
 

@@ -5,6 +5,12 @@
 namespace hearth::engine {
 namespace {
 
+#ifdef NDEBUG
+constexpr bool kDebugBuild = false;
+#else
+constexpr bool kDebugBuild = true;
+#endif
+
 std::byte* page_bytes(const TensorView& layer, size_t bytes, int32_t slot) {
   return data_of<std::byte>(layer) + bytes * static_cast<size_t>(slot);
 }
@@ -64,10 +70,9 @@ Result<> Engine::State::compute(Step& step) {
     const trace::Span span(options.trace, "move pages");
     if (auto moved = move_pages(step); !moved) {
       const std::lock_guard lock(mutex);
-      served.broken = within("engine", fail(moved.error().kind, "[pages] a copy failed, the model serves no more: {}",
-                                            moved.error().message)
-                                           .error())
-                          .error();
+      served.broken =
+          fail(moved.error().kind, "[engine] a page copy failed, the model serves no more: {}", moved.error().message)
+              .error();
       return std::unexpected(*served.broken);
     }
   }
@@ -163,7 +168,7 @@ void Engine::State::loop() {
       const Result<> outcome = compute(step);
       lock.lock();
       take_in(step, outcome);
-      if (options.check_each_step) {
+      if (options.check_each_step || kDebugBuild) {
         if (const auto intact = check(); !intact) {
           std::fprintf(stderr, "%s\n", intact.error().message.c_str());
           CHECK(intact.has_value());

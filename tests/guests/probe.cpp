@@ -231,12 +231,24 @@ Result<std::string> tools() {
       all += "start\n";
     }
   }
+  const std::string deep(100'000, '[');  // must not cost the host its stack
+  hearth_guest_string_t bad = text(deep), problem;
+  hearth_guest_list_string_t bads{&bad, 1};
+  hearth_guest_list_u32_t unused;
+  all += pie_instruct_tool_use_equip(model.borrow(), &bads, &unused, &problem) ? "\naccepted" : "\n" + take(problem);
   hearth_guest_string_t tool = text(R"({"name":"add","parameters":{"type":"object"}})");
   hearth_guest_list_string_t descriptions{&tool, 1};
   hearth_guest_list_u32_t tokens;
   hearth_guest_string_t error;
   all +=
       pie_instruct_tool_use_equip(model.borrow(), &descriptions, &tokens, &error) ? "\nequipped" : "\n" + take(error);
+  hearth::Matcher matcher(pie_instruct_tool_use_create_matcher(model.borrow(), &descriptions));
+  const std::string call = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+  all += matcher.accept(model.tokenizer().encode(call)) ? "\nmatches" : "\ndoes not match";
+  matcher.reset();
+  all += matcher.accept(model.tokenizer().encode("<tool_call>\n{\"name\": \"sub\"")) ? "\nmatches" : "\ndoes not match";
+  pie_instruct_tool_use_own_grammar_t form;
+  all += pie_instruct_tool_use_format(model.borrow(), &descriptions, &form) ? "\nform" : "\nno form";
   hearth_guest_string_t name = text("add"), value = text("3");
   pie_instruct_tool_use_answer(model.borrow(), &name, &value, &tokens);
   HEARTH_LET(const auto answer, model.tokenizer().decode(take(tokens)));

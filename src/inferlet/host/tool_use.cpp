@@ -20,6 +20,7 @@ using ToolEvent = Variant<Case<"start">, Case<"call", Call>>;
 
 constexpr size_t kMaxTools = 1024;
 constexpr size_t kMaxQueuedCalls = 1024;
+constexpr size_t kMaxJsonDepth = 64;
 constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>";
 
 struct ToolDecoder : Resource {
@@ -31,6 +32,31 @@ struct ToolDecoder : Resource {
   MarkedText text{std::string(kOpen), std::string(kClose)};
   std::deque<Call> calls;
 };
+
+// Guests and models write this text, and printing JSON recurses: depth is bounded before it is read.
+Result<Json> parse_json(std::string_view text, std::string_view what) {
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      i += c == '\\';
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxJsonDepth)
+        return fail(ErrorKind::Limit, "[tools] {}; got JSON nested deeper than {}", what, kMaxJsonDepth);
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) {
+    return fail(ErrorKind::Invalid, "[tools] {}; got text that is no JSON: {}", what, text.substr(0, 200));
+  }
+  return json;
+}
 
 // A tool as people write it: the function itself, or OpenAI's wrapper around it.
 const Json& function_of(const Json& tool) {
@@ -44,11 +70,9 @@ Result<Json> parse_tools(const std::vector<std::string>& tools) {
   }
   Json all = Json::array();
   for (const std::string& text : tools) {
-    Json tool = Json::parse(text, nullptr, false);
-    if (tool.is_discarded() || !tool.is_object()) {
-      return fail(ErrorKind::Invalid,
-                  "[tools] description; got text that is no JSON object, need a function's JSON schema");
-    }
+    ASSIGN_OR_RETURN(Json tool, parse_json(text, "description"));
+    if (!tool.is_object())
+      return fail(ErrorKind::Invalid, "[tools] description; got {}, need a JSON object", tool.type_name());
     const Json& function = function_of(tool);
     if (!function.contains("name") || !function["name"].is_string()) {
       return fail(ErrorKind::Invalid,
@@ -106,9 +130,7 @@ Result<std::string> render_answer(const llm::ChatTemplate& chat, std::string_vie
 }
 
 Result<> read_calls(std::string_view text, std::deque<Call>& calls) {
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded())
-    return fail(ErrorKind::Invalid, "[tools] call; got text that is no JSON: {}", text.substr(0, 200));
+  ASSIGN_OR_RETURN(Json json, parse_json(text, "call"));
   if (!json.is_array()) json = Json::array({std::move(json)});
   for (const Json& call : json) {
     if (!call.is_object() || !call.contains("name") || !call["name"].is_string()) {

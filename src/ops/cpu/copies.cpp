@@ -33,7 +33,8 @@ int hearth_cpu_gather_rows(void* stream_, const HearthOpCall* call) {
       for (int64_t j = 0; j < n; ++j) row[j] = scale * values[j];
     } else {
       auto* row = data_of<uint16_t>(y) + i * y.strides[0];
-      for (int64_t j = 0; j < n; ++j) row[j] = to == DType::F16 ? f32_to_f16(scale * values[j]) : f32_to_bf16(scale * values[j]);
+      for (int64_t j = 0; j < n; ++j)
+        row[j] = to == DType::F16 ? f32_to_f16(scale * values[j]) : f32_to_bf16(scale * values[j]);
     }
   }
   return HEARTH_OK;
@@ -47,7 +48,8 @@ int hearth_cpu_copy_pages(void*, const HearthOpCall* call) {
     if (a < 0 || b < 0 || a >= cache.dims[0] || b >= cache.dims[0]) return HEARTH_INVALID;
     const DType type = dtype_of(cache);
     std::memmove(data_of<char>(cache) + bytes_of(type, b * cache.strides[0]),
-                 data_of<char>(cache) + bytes_of(type, a * cache.strides[0]), static_cast<size_t>(bytes_of(type, page)));
+                 data_of<char>(cache) + bytes_of(type, a * cache.strides[0]),
+                 static_cast<size_t>(bytes_of(type, page)));
   }
   return HEARTH_OK;
 }

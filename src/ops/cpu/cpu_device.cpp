@@ -37,10 +37,14 @@ const char* refuses_convert(const HearthOpCall& call) {
 template <Layout layout>
 constexpr auto refusal(Op op) -> const char* (*)(const HearthOpCall&) {
   switch (op) {
-    case Op::Matmul: return refuses_matmul<layout>;
-    case Op::PagedAttention: return refuses_attention;
-    case Op::Convert: return refuses_convert;
-    default: return nullptr;
+    case Op::Matmul:
+      return refuses_matmul<layout>;
+    case Op::PagedAttention:
+      return refuses_attention;
+    case Op::Convert:
+      return refuses_convert;
+    default:
+      return nullptr;
   }
 }
 
@@ -55,7 +59,8 @@ constexpr KernelEntry kCopyPages{Op::CopyPages, "cpu.copy_pages", nullptr, heart
 #define PORTABLE(Name, name) ENTRY(portable, Layout::CpuPanel8, Name, name)
 #define AVX2(Name, name) ENTRY(avx2, Layout::CpuPanel8, Name, name)
 #define AVX512(Name, name) ENTRY(avx512, Layout::CpuPanel32, Name, name)
-constexpr KernelEntry kPortable[] = {HEARTH_CPU_ISA_OPS(PORTABLE) kGather<Layout::CpuPanel8>, kTopK, kSample, kCopyPages};
+constexpr KernelEntry kPortable[] = {HEARTH_CPU_ISA_OPS(PORTABLE) kGather<Layout::CpuPanel8>, kTopK, kSample,
+                                     kCopyPages};
 constexpr KernelEntry kAvx2[] = {HEARTH_CPU_ISA_OPS(AVX2) kGather<Layout::CpuPanel8>, kTopK, kSample, kCopyPages};
 constexpr KernelEntry kAvx512[] = {HEARTH_CPU_ISA_OPS(AVX512) kGather<Layout::CpuPanel32>, kTopK, kSample, kCopyPages};
 #undef AVX512
@@ -63,7 +68,7 @@ constexpr KernelEntry kAvx512[] = {HEARTH_CPU_ISA_OPS(AVX512) kGather<Layout::Cp
 #undef PORTABLE
 #undef ENTRY
 
-#define SCAN(isa)                                                                                             \
+#define SCAN(isa)                                                                                   \
   {hearth_cpu_##isa##_scan_most, hearth_cpu_##isa##_scan_segments, hearth_cpu_##isa##_scan_collect, \
    hearth_cpu_##isa##_scan_mass}
 constexpr RowScan kScans[] = {SCAN(portable), SCAN(avx2), SCAN(avx512)};
@@ -71,9 +76,12 @@ constexpr RowScan kScans[] = {SCAN(portable), SCAN(avx2), SCAN(avx512)};
 
 std::span<const KernelEntry> kernels_of(Isa isa) {
   switch (isa) {
-    case Isa::Avx512: return kAvx512;
-    case Isa::Avx2: return kAvx2;
-    default: return kPortable;
+    case Isa::Avx512:
+      return kAvx512;
+    case Isa::Avx2:
+      return kAvx2;
+    default:
+      return kPortable;
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace hearth::ops {
 
-// Unsupported or Usage when options.isa (or HEARTH_ISA) cannot be had here; threads = 0 takes every core this process may use.
+// Unsupported or Usage when options.isa (or HEARTH_ISA) cannot be had here; threads = 0 takes every core this process
+// may use.
 Result<std::unique_ptr<Device>> open_cpu_device(const DeviceOptions& options);
 
 }  // namespace hearth::ops

@@ -1,10 +1,10 @@
 #include "ops/cpu/isa.h"
 
+#include <fmt/ranges.h>
+
 #include <array>
 #include <cstdlib>
 #include <iterator>
-
-#include <fmt/ranges.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -24,8 +24,8 @@ struct Flag {
   int bit;
 };
 constexpr Flag kFlags[] = {
-    {"fma", Isa::Avx2, 1, 2, 12},       {"f16c", Isa::Avx2, 1, 2, 29},      {"avx", Isa::Avx2, 1, 2, 28},
-    {"avx2", Isa::Avx2, 7, 1, 5},       {"avx512f", Isa::Avx512, 7, 1, 16}, {"avx512dq", Isa::Avx512, 7, 1, 17},
+    {"fma", Isa::Avx2, 1, 2, 12},        {"f16c", Isa::Avx2, 1, 2, 29},       {"avx", Isa::Avx2, 1, 2, 28},
+    {"avx2", Isa::Avx2, 7, 1, 5},        {"avx512f", Isa::Avx512, 7, 1, 16},  {"avx512dq", Isa::Avx512, 7, 1, 17},
     {"avx512bw", Isa::Avx512, 7, 1, 30}, {"avx512vl", Isa::Avx512, 7, 1, 31}, {"avx512_vnni", Isa::Avx512, 7, 2, 11},
 };
 
@@ -41,7 +41,9 @@ unsigned saved_state() {
 
 }  // namespace
 
-std::string_view to_string(Isa isa) { return kNames[static_cast<size_t>(isa)]; }
+std::string_view to_string(Isa isa) {
+  return kNames[static_cast<size_t>(isa)];
+}
 
 std::vector<std::string> missing_flags(Isa isa) {
   std::vector<std::string> missing;
@@ -80,11 +82,12 @@ Result<Isa> choose_isa(std::string_view requested) {
     if (requested != kNames[i]) continue;
     const Isa isa = static_cast<Isa>(i);
     if (const auto missing = missing_flags(isa); !missing.empty())
-      return fail(ErrorKind::Unsupported, "[cpu] instruction set of {}; got {}, need a machine with {}", from, requested,
-                  fmt::join(missing, ", "));
+      return fail(ErrorKind::Unsupported, "[cpu] instruction set of {}; got {}, need a machine with {}", from,
+                  requested, fmt::join(missing, ", "));
     return isa;
   }
-  return fail(ErrorKind::Usage, "[cpu] instruction set of {}; got \"{}\", need portable, avx2 or avx512", from, requested);
+  return fail(ErrorKind::Usage, "[cpu] instruction set of {}; got \"{}\", need portable, avx2 or avx512", from,
+              requested);
 }
 
 }  // namespace hearth::ops::cpu

@@ -16,7 +16,7 @@ constexpr int64_t kPackForkBytes = int64_t{1} << 20;
 // One source block, its codes and scales apart, codes unsigned.
 struct RawBlock {
   uint8_t codes[kMaxUnit];
-  uint16_t d, minimum;        // f16: scale (or factor) and what is subtracted (or its factor)
+  uint16_t d, minimum;            // f16: scale (or factor) and what is subtracted (or its factor)
   uint8_t scales[16], minima[8];  // sub-scales of K types
 };
 
@@ -98,20 +98,32 @@ void split(DType type, const uint8_t* p, RawBlock& raw) {
       raw.d = load16(p);
       for (int i = 0; i < 32; ++i) raw.codes[i] = p[2 + i] ^ 0x80;
       return;
-    case DType::Q4_K: split_k(p, nullptr, p + 16, raw); return;
-    case DType::Q5_K: split_k(p, p + 16, p + 48, raw); return;
-    case DType::Q6_K: split_q6_k(p, raw); return;
-    default: CHECK(!"a quantised weight type");
+    case DType::Q4_K:
+      split_k(p, nullptr, p + 16, raw);
+      return;
+    case DType::Q5_K:
+      split_k(p, p + 16, p + 48, raw);
+      return;
+    case DType::Q6_K:
+      split_q6_k(p, raw);
+      return;
+    default:
+      CHECK(!"a quantised weight type");
   }
 }
 
 int code_offset(DType type) {
   switch (type) {
-    case DType::Q4_0: return 8;
-    case DType::Q5_0: return 16;
-    case DType::Q6_K: return 32;
-    case DType::Q8_0: return 128;
-    default: return 0;
+    case DType::Q4_0:
+      return 8;
+    case DType::Q5_0:
+      return 16;
+    case DType::Q6_K:
+      return 32;
+    case DType::Q8_0:
+      return 128;
+    default:
+      return 0;
   }
 }
 
@@ -175,7 +187,8 @@ void pack_row_quantised(const Packing& p, const PanelFormat& f, const uint8_t* f
 
 template <class Word>
 void pack_row_float(const Packing& p, const uint8_t* from, int64_t r, uint8_t* panel) {
-  for (int64_t k = 0; k < p.k; ++k) std::memcpy(panel + (k * p.rows + r) * int64_t{sizeof(Word)}, from + k * int64_t{sizeof(Word)}, sizeof(Word));
+  for (int64_t k = 0; k < p.k; ++k)
+    std::memcpy(panel + (k * p.rows + r) * int64_t{sizeof(Word)}, from + k * int64_t{sizeof(Word)}, sizeof(Word));
 }
 
 void pack_panels(const Packing& p, int64_t begin, int64_t end) {
@@ -201,15 +214,24 @@ void pack_panels(const Packing& p, int64_t begin, int64_t end) {
 
 const PanelFormat* panel_format(DType dtype) {
   switch (dtype) {
-    case DType::Q4_0: return &kFormatQ4_0;
-    case DType::Q4_1: return &kFormatQ4_1;
-    case DType::Q4_K: return &kFormatQ4K;
-    case DType::Q5_0: return &kFormatQ5_0;
-    case DType::Q5_1: return &kFormatQ5_1;
-    case DType::Q5_K: return &kFormatQ5K;
-    case DType::Q6_K: return &kFormatQ6K;
-    case DType::Q8_0: return &kFormatQ8_0;
-    default: return nullptr;
+    case DType::Q4_0:
+      return &kFormatQ4_0;
+    case DType::Q4_1:
+      return &kFormatQ4_1;
+    case DType::Q4_K:
+      return &kFormatQ4K;
+    case DType::Q5_0:
+      return &kFormatQ5_0;
+    case DType::Q5_1:
+      return &kFormatQ5_1;
+    case DType::Q5_K:
+      return &kFormatQ5K;
+    case DType::Q6_K:
+      return &kFormatQ6K;
+    case DType::Q8_0:
+      return &kFormatQ8_0;
+    default:
+      return nullptr;
   }
 }
 
@@ -223,8 +245,8 @@ PackedForm packed_form(Layout layout, DType dtype, int64_t n, int64_t k) {
 
 Result<> pack(Layout layout, std::span<const TensorView> sources, void* destination, int threads) {
   if (sources.empty()) return fail(ErrorKind::Invalid, "[cpu] pack: got no matrix, need at least one");
-  Packing p{layout, dtype_of(sources[0]), sources, static_cast<uint8_t*>(destination), 0, sources[0].dims[1],
-            panel_rows(layout)};
+  Packing p{layout, dtype_of(sources[0]), sources,           static_cast<uint8_t*>(destination),
+            0,      sources[0].dims[1],   panel_rows(layout)};
   for (const TensorView& s : sources) {
     if (s.rank != 2 || layout_of(s) != Layout::Plain)
       return fail(ErrorKind::Invalid, "[cpu] pack: got a tensor of rank {}, need a plain matrix", s.rank);
@@ -243,7 +265,8 @@ Result<> pack(Layout layout, std::span<const TensorView> sources, void* destinat
   const int64_t parts = p.n * bytes_of(p.dtype, p.k) < kPackForkBytes ? 1 : std::min<int64_t>(threads, panels);
   std::vector<std::jthread> helpers;
   for (int64_t part = 1; part < parts; ++part)
-    helpers.emplace_back([&p, panels, part, parts] { pack_panels(p, panels * part / parts, panels * (part + 1) / parts); });
+    helpers.emplace_back(
+        [&p, panels, part, parts] { pack_panels(p, panels * part / parts, panels * (part + 1) / parts); });
   pack_panels(p, 0, parts > 1 ? panels / parts : panels);
   return {};
 }

@@ -13,8 +13,8 @@
 //     ScaleKind::Super  every 8 blocks are led by f16 factors d (and dmin) per row; a block has u8 (i8 when block = 16)
 //                       sub-scales and u8 sub-minima, so the products stay exact
 // Types with a scale per 16 values have two sets of scales in a block of 32.
-// CpuPanel8 stores the codes of Q8_0 as signed bytes (AVX2 and portable multiply signed by signed); CpuPanel32 stores all
-// codes unsigned, as vpdpbusd wants them.
+// CpuPanel8 stores the codes of Q8_0 as signed bytes (AVX2 and portable multiply signed by signed); CpuPanel32 stores
+// all codes unsigned, as vpdpbusd wants them.
 #pragma once
 
 #include <stdint.h>
@@ -24,7 +24,7 @@ namespace hearth::ops::cpu {
 enum class ScaleKind : uint8_t { Half, Super, Float };  // Float: only in kernels' scratch, f32 scales and minima
 
 struct PanelFormat {
-  uint8_t bits = 8;  // 4 or 8
+  uint8_t bits = 8;    // 4 or 8
   uint8_t block = 32;  // values a scale covers: 32 or 16
   bool minimum = false;
   ScaleKind scale = ScaleKind::Half;
@@ -44,7 +44,7 @@ inline constexpr PanelFormat kFormatQ8_0{8, 32, false, ScaleKind::Half, true};
 // Bytes of the factors in front of 8 blocks, of one block's codes, and of one whole block, for panels of `rows` rows.
 #define HEARTH_PANEL_HEAD_BYTES(f, rows) ((f).scale == ScaleKind::Super ? (rows) * 2 * ((f).minimum ? 2 : 1) : 0)
 #define HEARTH_PANEL_CODE_BYTES(f, rows) ((rows) * 4 * (f).bits)
-#define HEARTH_PANEL_SCALE_BYTES(f, rows)                                                         \
+#define HEARTH_PANEL_SCALE_BYTES(f, rows) \
   ((rows) * (32 / (f).block) * ((f).scale == ScaleKind::Super ? 1 : (f).scale == ScaleKind::Half ? 2 : 4))
 #define HEARTH_PANEL_BLOCK_BYTES(f, rows) \
   (HEARTH_PANEL_CODE_BYTES(f, rows) + HEARTH_PANEL_SCALE_BYTES(f, rows) * ((f).minimum ? 2 : 1))

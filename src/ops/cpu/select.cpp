@@ -22,7 +22,7 @@ struct Scratch {
   float* segments;   // [ceil(n / kSegment)]
 };
 
-// The first values of the row's order, at least `wanted` of them (or all), sorted. Values of -inf come last of all.
+// The first `wanted` values of the row's order (or all); their count. Values of -inf come last of all.
 int64_t front(const RowScan& scan, const float* x, int64_t n, int64_t wanted, const Scratch& s) {
   const int64_t segments = (n + kSegment - 1) / kSegment;
   float least = kNone;
@@ -31,8 +31,13 @@ int64_t front(const RowScan& scan, const float* x, int64_t n, int64_t wanted, co
     std::nth_element(s.segments, s.segments + (wanted - 1), s.segments + segments, std::greater<>());
     least = s.segments[wanted - 1];
   }
-  const int64_t count = scan.collect(x, n, least, s.indices);
-  std::sort(s.indices, s.indices + count, [x](int32_t a, int32_t b) { return x[a] != x[b] ? x[a] > x[b] : a < b; });
+  int64_t count = scan.collect(x, n, least, s.indices);
+  const auto before = [x](int32_t a, int32_t b) { return x[a] != x[b] ? x[a] > x[b] : a < b; };
+  if (count > wanted) {
+    std::nth_element(s.indices, s.indices + (wanted - 1), s.indices + count, before);
+    count = wanted;
+  }
+  std::sort(s.indices, s.indices + count, before);
   return count;
 }
 
@@ -102,12 +107,15 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
 
 Scratch scratch_for(CpuStream& stream, int64_t n) {
   const size_t segments = static_cast<size_t>((n + kSegment - 1) / kSegment);
-  void* memory = scratch(stream, kScratchRows, static_cast<size_t>(n) * sizeof(int32_t) + segments * sizeof(float) + 64);
+  void* memory =
+      scratch(stream, kScratchRows, static_cast<size_t>(n) * sizeof(int32_t) + segments * sizeof(float) + 64);
   auto* indices = static_cast<int32_t*>(memory);
   return {indices, indices != nullptr ? reinterpret_cast<float*>(indices + n) : nullptr};
 }
 
-float float_at(const HearthTensor& t, int64_t i) { return static_cast<const float*>(t.data)[i * t.strides[0]]; }
+float float_at(const HearthTensor& t, int64_t i) {
+  return static_cast<const float*>(t.data)[i * t.strides[0]];
+}
 
 }  // namespace
 

@@ -12,7 +12,9 @@ CpuStream::~CpuStream() {
   for (Area& area : areas) std::free(area.data);
 }
 
-int thread_count(const CpuStream& stream) { return stream.pool->threads(); }
+int thread_count(const CpuStream& stream) {
+  return stream.pool->threads();
+}
 
 void fork(CpuStream& stream, void (*fn)(void* context, int part, int parts), void* context) {
   stream.pool->run(fn, context);

@@ -1,5 +1,5 @@
-// What a CPU kernel gets as `stream`: the threads and the scratch memory of its device. Read by kernels that are compiled
-// for one instruction set, so plain data and functions that live in common objects: nothing inline.
+// What a CPU kernel gets as `stream`: the threads and the scratch memory of its device. Read by kernels that are
+// compiled for one instruction set, so plain data and functions that live in common objects: nothing inline.
 #pragma once
 
 #include <stddef.h>
@@ -11,7 +11,14 @@ class ThreadPool;
 struct RowScan;  // ops/cpu/select.h
 
 // Scratch areas that may be in use at the same time within one op.
-enum ScratchSlot : int { kScratchActivations, kScratchSums, kScratchAttention, kScratchRope, kScratchRows, kScratchSlots };
+enum ScratchSlot : int {
+  kScratchActivations,
+  kScratchSums,
+  kScratchAttention,
+  kScratchRope,
+  kScratchRows,
+  kScratchSlots
+};
 
 struct CpuStream {
   CpuStream() = default;
@@ -25,7 +32,8 @@ struct CpuStream {
     void* data = nullptr;
     size_t bytes = 0;
   } areas[kScratchSlots];
-  // The rotary table of the last call: cosines then sines of `rope_rows` rows of `rope_pairs`, and what it was made from.
+  // The rotary table of the last call: cosines then sines of `rope_rows` rows of `rope_pairs`, and what it was made
+  // from.
   int64_t rope_rows = 0, rope_pairs = 0;
   float rope_factor = 0;
 };

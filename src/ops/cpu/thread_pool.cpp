@@ -1,8 +1,8 @@
 #include "ops/cpu/thread_pool.h"
 
-#include <algorithm>
-
 #include <sched.h>
+
+#include <algorithm>
 
 namespace hearth::ops::cpu {
 namespace {

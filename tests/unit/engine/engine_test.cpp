@@ -1,5 +1,6 @@
 // Contexts, paging and batching: every result is compared with the fake model's definition, to the bit.
 #include "engine_fixture.h"
+#include "trace/trace.h"
 
 namespace hearth::engine {
 namespace {
@@ -286,6 +287,19 @@ TEST(Engine, AModelErrorFailsThatStepOnly) {
   EXPECT_EQ(f.engine->info(context).value().tokens, 6u);
   EXPECT_EQ(f.engine->info(context).value().working_pages, 2u);
   EXPECT_EQ(f.next(context, {9}), alone(tokens + std::vector{9u}));
+}
+
+TEST(Engine, StepsLeaveATrace) {
+  trace::Trace trace;
+  EngineOptions options;
+  options.trace = &trace;
+  Fixture f(256, options);
+  f.next(std::nullopt, some_tokens(15, 5));
+  f.engine.reset();
+  const std::string json = trace.json();
+  for (const char* name : {"plan", "forward", "sample", "deliver", "batch tokens", "pages free", "engine"})
+    EXPECT_NE(json.find('"' + std::string(name) + '"'), std::string::npos) << name;
+  EXPECT_NE(json.find("\"args\":{\"value\":5}"), std::string::npos) << json;
 }
 
 TEST(Engine, TwoModelsSideBySide) {

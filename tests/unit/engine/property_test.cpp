@@ -21,7 +21,8 @@ class Client {
       rows_.push_back({f_.engine->create(f_.id).value(), {}});
       return;
     }
-    auto& [id, tokens] = rows_[random_() % rows_.size()];
+    const size_t at = random_() % rows_.size();
+    auto& [id, tokens] = rows_[at];
     switch (random_() % 12) {
       case 0: {
         const ContextId fork = f_.engine->fork(id).value();
@@ -67,8 +68,7 @@ class Client {
       case 7:
         if (tokens.size() > 60) {
           f_.engine->destroy(id);
-          std::swap(rows_[static_cast<size_t>(&id - &rows_[0].first) / (sizeof rows_[0] / sizeof(ContextId))],
-                    rows_.back());
+          std::swap(rows_[at], rows_.back());
           rows_.pop_back();
           break;
         }

@@ -182,7 +182,9 @@ TEST(Guest, ToolCallsAreReadAndAnswered) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(*result,
             "start\ncall add{\"a\":1}\nerror [tools] call; got text that is no JSON: no\n"
+            "[tools] description; got JSON nested deeper than 64\n"
             "[tools] template; got a model whose template takes no tools\n"
+            "matches\ndoes not match\nno form\n"
             "<|im_start|>tool\n3<|im_end|>\n");
 }
 

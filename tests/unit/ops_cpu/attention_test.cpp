@@ -22,7 +22,8 @@ struct Cache {
       for (int64_t key = 0; key < length; ++key)
         for (int64_t g = 0; g < kGroups; ++g) {
           const int64_t at = ((pages[static_cast<size_t>(key / kPage)] * kGroups + g) * kPage + key % kPage) * kDim;
-          quantise_row(type, &all[static_cast<size_t>((key * kGroups + g) * kDim)], target->data() + bytes_of(type, at), kDim);
+          quantise_row(type, &all[static_cast<size_t>((key * kGroups + g) * kDim)], target->data() + bytes_of(type, at),
+                       kDim);
         }
     }
   }
@@ -38,7 +39,8 @@ struct Options {
 };
 
 // Rows [first, first + n) of the sequence, as one call.
-std::vector<float> attend(Device& device, const Cache& cache, const std::vector<float>& q, int64_t first, int64_t n, Options o = {}) {
+std::vector<float> attend(Device& device, const Cache& cache, const std::vector<float>& q, int64_t first, int64_t n,
+                          Options o = {}) {
   std::vector<float> y(static_cast<size_t>(n * kHeads * kDim), 7.0f);
   const int32_t indptr[] = {0, static_cast<int32_t>(n)}, page_indptr[] = {0, static_cast<int32_t>(cache.pages.size())};
   const int32_t length[] = {static_cast<int32_t>(first + n)};

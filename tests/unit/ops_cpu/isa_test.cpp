@@ -1,10 +1,10 @@
 #include "ops/cpu/isa.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-
-#include <gtest/gtest.h>
 
 #include "ops/cpu/cpu_device.h"
 
@@ -28,7 +28,8 @@ TEST_F(ForcedIsa, TheOptionWinsOverTheEnvironment) {
   const auto wrong = choose_isa("");
   ASSERT_FALSE(wrong.has_value());
   EXPECT_EQ(wrong.error().kind, ErrorKind::Usage);
-  EXPECT_NE(wrong.error().message.find("HEARTH_ISA; got \"no-such-set\", need portable, avx2 or avx512"), std::string::npos)
+  EXPECT_NE(wrong.error().message.find("HEARTH_ISA; got \"no-such-set\", need portable, avx2 or avx512"),
+            std::string::npos)
       << wrong.error().message;
 }
 
@@ -56,7 +57,8 @@ TEST_F(ForcedIsa, ObjectsOfAnInstructionSetShareNoFunctions) {
   for (const char* isa : {"portable", "avx2", "avx512"}) {
     const std::filesystem::path folder =
         std::filesystem::path(HEARTH_BINARY_DIR) / "src/CMakeFiles/hearth_ops.dir/ops/cpu" / isa;
-    if (!std::filesystem::exists(folder)) GTEST_SKIP() << "object files are not where this build keeps them: " << folder;
+    if (!std::filesystem::exists(folder))
+      GTEST_SKIP() << "object files are not where this build keeps them: " << folder;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().extension() != ".o") continue;
       ++objects;
@@ -69,7 +71,8 @@ TEST_F(ForcedIsa, ObjectsOfAnInstructionSetShareNoFunctions) {
         if (std::sscanf(line, "%*s %c %899s", &kind, name) != 2) continue;
         const bool shared = std::string_view("WVuTDBC").find(kind) != std::string_view::npos;
         const bool entry_point = std::string_view(name).starts_with(std::string("hearth_cpu_") + isa + "_");
-        EXPECT_TRUE(!shared || entry_point) << entry.path().filename() << " of " << isa << " defines " << kind << ' ' << name;
+        EXPECT_TRUE(!shared || entry_point)
+            << entry.path().filename() << " of " << isa << " defines " << kind << ' ' << name;
       }
       ASSERT_EQ(pclose(nm), 0);
     }

@@ -30,7 +30,8 @@ void expect_close(const std::vector<float>& got, const std::vector<float>& x, in
     for (int64_t j = 0; j < w.n; ++j) {
       const std::vector<float> row = w.row(j);
       for (int64_t k = 0; k < w.k; ++k)
-        want[static_cast<size_t>(j)] += double{row[static_cast<size_t>(k)]} * double{x[static_cast<size_t>(i * w.k + k)]};
+        want[static_cast<size_t>(j)] +=
+            double{row[static_cast<size_t>(k)]} * double{x[static_cast<size_t>(i * w.k + k)]};
       square += want[static_cast<size_t>(j)] * want[static_cast<size_t>(j)];
     }
     const double rms = std::sqrt(square / static_cast<double>(w.n));
@@ -66,7 +67,8 @@ TEST(CpuMatmul, ExactActivationsGiveExactSums) {
       const PlainWeight plain(type, 33, 256, 3);
       const PackedWeight packed(*device, plain);
       std::vector<float> x(256);
-      for (size_t i = 0; i < x.size(); ++i) x[i] = i % 32 == 0 ? 127.0f : static_cast<float>(static_cast<int>(i * 37 % 255) - 127);
+      for (size_t i = 0; i < x.size(); ++i)
+        x[i] = i % 32 == 0 ? 127.0f : static_cast<float>(static_cast<int>(i * 37 % 255) - 127);
       const std::vector<float> y = multiply(*device, x, 1, packed.tensor);
       for (int64_t j = 0; j < plain.n; ++j) {
         const std::vector<float> row = plain.row(j);
@@ -75,7 +77,8 @@ TEST(CpuMatmul, ExactActivationsGiveExactSums) {
           want += double{row[k]} * double{x[k]};
           size += std::fabs(double{row[k]} * double{x[k]});
         }
-        ASSERT_NEAR(double{y[static_cast<size_t>(j)]}, want, 1e-5 * size) << kernel_name(isa, to_string(type)) << " column " << j;
+        ASSERT_NEAR(double{y[static_cast<size_t>(j)]}, want, 1e-5 * size)
+            << kernel_name(isa, to_string(type)) << " column " << j;
       }
     }
   }
@@ -99,7 +102,8 @@ TEST(CpuMatmul, ARowDoesNotDependOnItsBatchOrTheThreads) {
           for (Device* device : {one.get(), two.get()}) {
             const std::vector<float> y = multiply(*device, x, m, packed.tensor);
             ASSERT_EQ(std::memcmp(y.data(), alone.data(), y.size() * sizeof(float)), 0)
-                << kernel_name(isa, to_string(type)) << " k " << k << " batch of " << m << " threads " << device->threads();
+                << kernel_name(isa, to_string(type)) << " k " << k << " batch of " << m << " threads "
+                << device->threads();
           }
       }
   }
@@ -128,7 +132,8 @@ TEST(CpuMatmul, ANaNActivationIsNotRoundedAway) {
     for (size_t at : {size_t{0}, size_t{20}, size_t{63}}) {
       std::vector<float> x(64, 1.0f);
       x[at] = std::nanf("");
-      for (float v : multiply(*device, x, 1, packed.tensor)) ASSERT_TRUE(std::isnan(v)) << kernel_name(isa, "matmul") << " at " << at;
+      for (float v : multiply(*device, x, 1, packed.tensor))
+        ASSERT_TRUE(std::isnan(v)) << kernel_name(isa, "matmul") << " at " << at;
     }
   }
 }

@@ -1,8 +1,8 @@
 #include "ops/cpu/pack.h"
 
-#include <cstring>
-
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "weights.h"
 

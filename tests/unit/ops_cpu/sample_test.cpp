@@ -48,13 +48,18 @@ TEST(CpuSample, DrawsWhatTheSortedOrderDraws) {
         std::vector<float> uniform(kRows);
         for (size_t i = 0; i < kRows; ++i) uniform[i] = static_cast<float>(i) / kRows;
         uniform.back() = 0.99999994f;
-        for (const auto& [temperature, top_k, top_p, min_p] :
-             {std::tuple{0.0f, 0, 1.0f, 0.0f}, {1.0f, 0, 1.0f, 0.0f}, {0.7f, 40, 1.0f, 0.0f}, {0.7f, 0, 0.9f, 0.0f},
-              {1.3f, 0, 1.0f, 0.1f}, {1.0f, 500, 0.8f, 0.01f}, {1.0f, 1, 1.0f, 0.0f}, {0.05f, 0, 0.1f, 0.0f}}) {
+        for (const auto& [temperature, top_k, top_p, min_p] : {std::tuple{0.0f, 0, 1.0f, 0.0f},
+                                                               {1.0f, 0, 1.0f, 0.0f},
+                                                               {0.7f, 40, 1.0f, 0.0f},
+                                                               {0.7f, 0, 0.9f, 0.0f},
+                                                               {1.3f, 0, 1.0f, 0.1f},
+                                                               {1.0f, 500, 0.8f, 0.01f},
+                                                               {1.0f, 1, 1.0f, 0.0f},
+                                                               {0.05f, 0, 0.1f, 0.0f}}) {
           const Draws d = same(kRows, temperature, top_k, top_p, min_p, uniform);
           ASSERT_EQ(sample(*device, x, kRows, d), sample(*ref, x, kRows, d))
-              << to_string(isa) << " n " << n << " spread " << spread << " temperature " << temperature << " top_k " << top_k
-              << " top_p " << top_p << " min_p " << min_p;
+              << to_string(isa) << " n " << n << " spread " << spread << " temperature " << temperature << " top_k "
+              << top_k << " top_p " << top_p << " min_p " << min_p;
           EXPECT_EQ(device->last_kernel(), "cpu.sample");
         }
       }

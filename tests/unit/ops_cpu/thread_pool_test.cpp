@@ -1,12 +1,11 @@
 #include "ops/cpu/thread_pool.h"
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 
 #include <atomic>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace hearth::ops::cpu {
 namespace {

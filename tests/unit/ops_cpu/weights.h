@@ -1,13 +1,13 @@
 // Random matrices and calls for these tests.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "ops/cpu/cpu_device.h"
 #include "ops/cpu/isa.h"
@@ -32,7 +32,8 @@ struct PlainWeight {
   PlainWeight(DType type, int64_t rows, int64_t columns, uint32_t seed)
       : dtype(type), n(rows), k(columns), bytes(static_cast<size_t>(rows * bytes_of(type, columns))) {
     const std::vector<float> values = random_floats(static_cast<size_t>(n * k), seed, 0.3f);
-    for (int64_t i = 0; i < n; ++i) quantise_row(type, &values[static_cast<size_t>(i * k)], bytes.data() + bytes_of(type, i * k), k);
+    for (int64_t i = 0; i < n; ++i)
+      quantise_row(type, &values[static_cast<size_t>(i * k)], bytes.data() + bytes_of(type, i * k), k);
   }
   TensorView tensor() const { return view(bytes.data(), dtype, {n, k}); }
   std::vector<float> row(int64_t i) const {

@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Types, RoundTrip,
                                          std::pair{DType::Q4_1, 0.10}, std::pair{DType::Q5_0, 0.055},
                                          std::pair{DType::Q5_1, 0.05}, std::pair{DType::Q4_K, 0.10},
                                          std::pair{DType::Q5_K, 0.05}, std::pair{DType::Q6_K, 0.03}),
-                         [](const auto& info) { return std::string(to_string(info.param.first)); });
+                         [](const auto& one) { return std::string(to_string(one.param.first)); });
 
 }  // namespace
 }  // namespace hearth

@@ -34,7 +34,9 @@ struct TaskMemory {
   float *q, *sums, *most, *mass;  // [rows][d], [rows][padded_d], [rows], [rows]
 };
 
-inline int64_t task_rows(const AttentionCall& c) { return c.task_tokens * (c.heads / c.groups); }
+inline int64_t task_rows(const AttentionCall& c) {
+  return c.task_tokens * (c.heads / c.groups);
+}
 inline int64_t task_bytes(const AttentionCall& c) {
   return (c.d * kKeyBlock + kKeyBlock * c.padded_d + task_rows(c) * (c.d + c.padded_d + 2)) * 4 + 512;
 }
@@ -52,12 +54,14 @@ inline TaskMemory task_memory(const AttentionCall& c, int part) {
 
 // Keys [begin, end) of the cache, at most kKeyBlock of them, the rest of the block zero up to a whole vector.
 template <class T>
-inline void load_block(const AttentionCall& c, const int32_t* pages, int64_t g, int64_t begin, int64_t end, const TaskMemory& t) {
+inline void load_block(const AttentionCall& c, const int32_t* pages, int64_t g, int64_t begin, int64_t end,
+                       const TaskMemory& t) {
   const int64_t count = end - begin;
   const T* rows[kKeyBlock];
   for (int64_t i = 0; i < count; ++i) {
     const int64_t key = begin + i, page = pages[key / c.page_size], slot = key % c.page_size;
-    rows[i] = static_cast<const T*>(c.keys->data) + page * c.keys->strides[0] + g * c.keys->strides[1] + slot * c.keys->strides[2];
+    rows[i] = static_cast<const T*>(c.keys->data) + page * c.keys->strides[0] + g * c.keys->strides[1] +
+              slot * c.keys->strides[2];
   }
   for (int64_t i = 0; i < count; i += kLanes)
     for (int64_t j = 0; j < c.d; j += kLanes) {
@@ -72,8 +76,8 @@ inline void load_block(const AttentionCall& c, const int32_t* pages, int64_t g, 
     }
   for (int64_t i = 0; i < count; ++i) {
     const int64_t key = begin + i, page = pages[key / c.page_size], slot = key % c.page_size;
-    const T* from =
-        static_cast<const T*>(c.values->data) + page * c.values->strides[0] + g * c.values->strides[1] + slot * c.values->strides[2];
+    const T* from = static_cast<const T*>(c.values->data) + page * c.values->strides[0] + g * c.values->strides[1] +
+                    slot * c.values->strides[2];
     for (int64_t j = 0; j < c.d; j += kLanes)
       store(t.values + i * c.padded_d + j, load_some(from + j, static_cast<int>(smaller(kLanes, c.d - j))));
   }
@@ -342,7 +346,8 @@ extern "C" int HEARTH_CPU_ENTRY(paged_attention)(void* stream_, const HearthOpCa
   // One part when the call is too small to share.
   const int parts = work < 40 * kForkCost ? 1 : thread_count(stream);
   c.memory_each = (task_bytes(c) + 63) / 64 * 64;
-  c.memory = static_cast<uint8_t*>(scratch(stream, kScratchAttention, static_cast<size_t>(c.memory_each * thread_count(stream))));
+  c.memory = static_cast<uint8_t*>(
+      scratch(stream, kScratchAttention, static_cast<size_t>(c.memory_each * thread_count(stream))));
   if (c.memory == nullptr) return HEARTH_NO_MEMORY;
   with_type(c.keys->dtype, [&](auto* kv) {
     with_type(c.q->dtype, [&](auto* t) {
@@ -377,7 +382,8 @@ extern "C" int HEARTH_CPU_ENTRY(kv_write)(void* stream_, const HearthOpCall* cal
             if (slots[i] < 0) continue;
             for (int64_t g = 0; g < groups; ++g) {
               const A* x = row<A>(from, i) + g * from.strides[1];
-              B* y = row<B>(cache, slots[i] / page_size) + g * cache.strides[1] + slots[i] % page_size * cache.strides[2];
+              B* y =
+                  row<B>(cache, slots[i] / page_size) + g * cache.strides[1] + slots[i] % page_size * cache.strides[2];
               each_vector(d, [&](int64_t j, int n) { store_some(y + j, load_some(x + j, n), n); });
             }
           }

@@ -33,14 +33,21 @@ inline F tanh(F x) {  // 1 - 2 / (e^2x + 1); the series near 0, where that cance
   return keep_bits(s, bits_less(abs(x), fset(0.1f)), t);
 }
 
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+inline int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 // Part `part` of `parts` of [0, n).
-inline int64_t share(int64_t n, int part, int parts) { return n * part / parts; }
+inline int64_t share(int64_t n, int part, int parts) {
+  return n * part / parts;
+}
 
 // fn(begin, end) over [0, n), on all threads when the whole work is worth waking them.
-constexpr int64_t kForkCost = 24000;  // units of work (about one element each) that one thread does in a fork-join's time
+constexpr int64_t kForkCost =
+    24000;  // units of work (about one element each) that one thread does in a fork-join's time
 template <class Function>
 inline void for_range(CpuStream& stream, int64_t n, int64_t work_each, const Function& fn) {
   if (n < 2 || n * work_each < kForkCost || thread_count(stream) == 1) {
@@ -70,10 +77,17 @@ inline T* row(const HearthTensor& t, int64_t i) {
 template <class Function>
 inline bool with_type(int32_t dtype, const Function& fn) {
   switch (static_cast<DType>(dtype)) {
-    case DType::F32: fn(static_cast<float*>(nullptr)); return true;
-    case DType::F16: fn(static_cast<Half*>(nullptr)); return true;
-    case DType::BF16: fn(static_cast<Brain*>(nullptr)); return true;
-    default: return false;
+    case DType::F32:
+      fn(static_cast<float*>(nullptr));
+      return true;
+    case DType::F16:
+      fn(static_cast<Half*>(nullptr));
+      return true;
+    case DType::BF16:
+      fn(static_cast<Brain*>(nullptr));
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -5,9 +5,9 @@
 // Float: sum = fma(x[k], w[k], sum), k ascending. Every path below does exactly this for each output, so a row's result
 // does not depend on how many rows came with it, on tiles, threads or chunks.
 //
-// An accumulator starts at -offset * sum(x): codes stay unsigned at no cost. Up to kDirectRows rows read the packed codes
-// in tiles of kDirectTile rows, a chunk of k staying in L1 for all of them; more rows first expand the chunk to bytes
-// and f32 scales. The panel part that comes next is prefetched a few lines per block: a burst would not overlap.
+// An accumulator starts at -offset * sum(x): codes stay unsigned at no cost. Up to kDirectRows rows read the packed
+// codes in tiles of kDirectTile rows, a chunk of k staying in L1 for all of them; more rows first expand the chunk to
+// bytes and f32 scales. The panel part that comes next is prefetched a few lines per block: a burst would not overlap.
 #pragma once
 
 #include "ops/cpu/kernels/common.h"
@@ -18,17 +18,23 @@ namespace {
 constexpr int64_t kChunkBlocks = 32;  // blocks of 32 k-values; a whole number of super-blocks
 constexpr int64_t kDirectRows = 8;
 
-constexpr int kPanelFloats = kPanelRows;
-
-constexpr PanelFormat expanded(PanelFormat f) { return {8, f.block, f.minimum, ScaleKind::Float, f.wide}; }
-constexpr int scale_sets(PanelFormat f) { return 32 / f.block; }
-constexpr int64_t block_bytes(PanelFormat f) { return HEARTH_PANEL_BLOCK_BYTES(f, kPanelRows); }
+constexpr PanelFormat expanded(PanelFormat f) {
+  return {8, f.block, f.minimum, ScaleKind::Float, f.wide};
+}
+constexpr int scale_sets(PanelFormat f) {
+  return 32 / f.block;
+}
+constexpr int64_t block_bytes(PanelFormat f) {
+  return HEARTH_PANEL_BLOCK_BYTES(f, kPanelRows);
+}
 // Bytes of `blocks` blocks, the factors in front of super-blocks included.
 constexpr int64_t blocks_bytes(PanelFormat f, int64_t blocks) {
   return blocks * block_bytes(f) + blocks / 8 * HEARTH_PANEL_HEAD_BYTES(f, kPanelRows);
 }
 // Words per row and block of the rounded activations: 8 of codes, the start values, the scale, the scaled sum.
-constexpr int activation_words(PanelFormat f) { return 8 + scale_sets(f) + 2; }
+constexpr int activation_words(PanelFormat f) {
+  return 8 + scale_sets(f) + 2;
+}
 
 struct Ahead {
   const uint8_t* at = nullptr;
@@ -37,7 +43,8 @@ struct Ahead {
 
 // M rows times one panel over `blocks` blocks; c [M][kPanelRows] goes on from its contents unless `fresh`.
 template <PanelFormat f, int M>
-__attribute__((noinline)) void tile(const uint8_t* w, const int32_t* a, int64_t blocks, float* c, bool fresh, Ahead ahead) {
+__attribute__((noinline)) void tile(const uint8_t* w, const int32_t* a, int64_t blocks, float* c, bool fresh,
+                                    Ahead ahead) {
   constexpr int V = kPanelVectors, L = kLanes, P = kPanelRows, S = scale_sets(f);
   F sum[M][V];
 #pragma GCC unroll 12
@@ -233,7 +240,7 @@ void quantised_part(const MatmulJob& job, int part, int parts) {
   for (int64_t p = share(job.panels, part, parts); p < end; ++p) {
     const uint8_t* panel = job.w + p * panel_bytes;
     const int64_t cols = smaller(kPanelRows, job.n - p * kPanelRows);
-    for (int64_t b0 = 0; b0 < blocks; b0 += kChunkBlocks) {
+    for (int64_t b0 = 0; b0 < blocks || b0 == 0; b0 += kChunkBlocks) {
       const int64_t count = smaller(kChunkBlocks, blocks - b0);
       const uint8_t* w = panel + blocks_bytes(f, b0);
       const int64_t chunk_bytes = blocks_bytes(f, count);
@@ -242,7 +249,7 @@ void quantised_part(const MatmulJob& job, int part, int parts) {
       const int64_t groups = (job.m + job.group - 1) / job.group;
       // Small batches fetch about 8 KB ahead of what they read; a single row gains nothing from it.
       Ahead ahead;
-      if (!last && job.m > 1) {
+      if (!last && job.m > 1 && count > 0) {
         const int64_t tiles = direct ? 1 : groups;
         ahead.at = direct ? w + 8192 : w + chunk_bytes;
         ahead.lines = static_cast<int>((chunk_bytes / 64 + tiles * count - 1) / (tiles * count));
@@ -305,8 +312,8 @@ int quantised_matmul(CpuStream& stream, const HearthOpCall* call, int32_t offset
   job.n = w.dims[0];
   job.panels = (job.n + kPanelRows - 1) / kPanelRows;
   job.group = job.m <= kDirectRows ? kDirectTile : kExpandedTile;
-  job.out = {static_cast<const float*>(call->inputs[2].data), call->inputs[3].data != nullptr ? &call->inputs[3] : nullptr,
-             &call->outputs[0]};
+  job.out = {static_cast<const float*>(call->inputs[2].data),
+             call->inputs[3].data != nullptr ? &call->inputs[3] : nullptr, &call->outputs[0]};
   if (kSignedWide && f.wide) offset -= 128;
   auto* a = static_cast<int32_t*>(
       scratch(stream, kScratchActivations, static_cast<size_t>(job.m * (job.k / 32) * activation_words(f)) * 4));
@@ -318,18 +325,22 @@ int quantised_matmul(CpuStream& stream, const HearthOpCall* call, int32_t offset
     if (job.sums == nullptr) return HEARTH_NO_MEMORY;
   }
   for_range(stream, job.m, job.m >= 16 ? job.k : 0, [&](int64_t begin, int64_t end) {
-    with_type(x.dtype, [&](auto* t) { round_rows<f, __typeof__(*t)>(x, job.m, job.k, job.group, offset, a, begin, end); });
+    with_type(x.dtype,
+              [&](auto* t) { round_rows<f, __typeof__(*t)>(x, job.m, job.k, job.group, offset, a, begin, end); });
   });
   if (job.panels == 1 || job.m * job.n * job.k < 12 * kForkCost || thread_count(stream) == 1)
     quantised_part<f>(job, 0, 1);
   else
-    fork(stream, [](void* p, int part, int parts) { quantised_part<f>(*static_cast<const MatmulJob*>(p), part, parts); }, &job);
+    fork(
+        stream, [](void* p, int part, int parts) { quantised_part<f>(*static_cast<const MatmulJob*>(p), part, parts); },
+        &job);
   return HEARTH_OK;
 }
 
 // ---- float weights
 template <class W, int M>
-__attribute__((noinline)) void float_tile(const float* x, int64_t ldx, const W* w, int64_t count, float* c, bool fresh, Ahead ahead) {
+__attribute__((noinline)) void float_tile(const float* x, int64_t ldx, const W* w, int64_t count, float* c, bool fresh,
+                                          Ahead ahead) {
   constexpr int V = kPanelVectors, L = kLanes, P = kPanelRows;
   F sum[M][V];
 #pragma GCC unroll 12
@@ -354,7 +365,8 @@ __attribute__((noinline)) void float_tile(const float* x, int64_t ldx, const W* 
     for (int v = 0; v < V; ++v) store(c + m * P + v * L, sum[m][v]);
 }
 template <class W, int M>
-inline void float_tile_of(int rows, const float* x, int64_t ldx, const W* w, int64_t count, float* c, bool fresh, Ahead ahead) {
+inline void float_tile_of(int rows, const float* x, int64_t ldx, const W* w, int64_t count, float* c, bool fresh,
+                          Ahead ahead) {
   if constexpr (M == 1) {
     float_tile<W, 1>(x, ldx, w, count, c, fresh, ahead);
   } else {
@@ -392,8 +404,8 @@ void float_part(const MatmulJob& job, int part, int parts) {
       for (int64_t row0 = 0; row0 < job.m; row0 += kFloatTile) {
         const int64_t rows = smaller(kFloatTile, job.m - row0);
         float* to = job.sums == nullptr ? local : c + row0 * kPanelRows;
-        float_tile_of<W, kFloatTile>(static_cast<int>(rows), x + row0 * ldx + k, ldx, panel + k * kPanelRows, count, to, k == 0,
-                                     fetched < bytes ? ahead : Ahead{});
+        float_tile_of<W, kFloatTile>(static_cast<int>(rows), x + row0 * ldx + k, ldx, panel + k * kPanelRows, count, to,
+                                     k == 0, fetched < bytes ? ahead : Ahead{});
         ahead.at += count * ahead.lines * 64;
         fetched += count * ahead.lines * 64;
         if (k + count >= job.k) finish(job.out, to, row0, rows, p * kPanelRows, cols);
@@ -412,8 +424,8 @@ int float_matmul(CpuStream& stream, const HearthOpCall* call) {
   job.k = x.dims[1];
   job.n = w.dims[0];
   job.panels = (job.n + kPanelRows - 1) / kPanelRows;
-  job.out = {static_cast<const float*>(call->inputs[2].data), call->inputs[3].data != nullptr ? &call->inputs[3] : nullptr,
-             &call->outputs[0]};
+  job.out = {static_cast<const float*>(call->inputs[2].data),
+             call->inputs[3].data != nullptr ? &call->inputs[3] : nullptr, &call->outputs[0]};
   HearthTensor wide = x;
   if (static_cast<DType>(x.dtype) != DType::F32) {
     auto* rows = static_cast<float*>(scratch(stream, kScratchActivations, static_cast<size_t>(job.m * job.k) * 4));
@@ -435,7 +447,9 @@ int float_matmul(CpuStream& stream, const HearthOpCall* call) {
   if (job.panels == 1 || job.m * job.n * job.k < 4 * kForkCost || thread_count(stream) == 1)
     float_part<W>(job, 0, 1);
   else
-    fork(stream, [](void* p, int part, int parts) { float_part<W>(*static_cast<const MatmulJob*>(p), part, parts); }, &job);
+    fork(
+        stream, [](void* p, int part, int parts) { float_part<W>(*static_cast<const MatmulJob*>(p), part, parts); },
+        &job);
   return HEARTH_OK;
 }
 
@@ -448,17 +462,29 @@ extern "C" int HEARTH_CPU_ENTRY(matmul)(void* stream_, const HearthOpCall* call)
   CpuStream& stream = *static_cast<CpuStream*>(stream_);
   if (call->inputs[0].dims[0] == 0 || call->inputs[1].dims[0] == 0) return HEARTH_OK;
   switch (static_cast<DType>(call->inputs[1].dtype)) {
-    case DType::F32: return float_matmul<float>(stream, call);
-    case DType::F16: return float_matmul<Half>(stream, call);
-    case DType::BF16: return float_matmul<Brain>(stream, call);
-    case DType::Q4_0: return quantised_matmul<kFormatQ4_0>(stream, call, 8);
-    case DType::Q4_1: return quantised_matmul<kFormatQ4_1>(stream, call, 0);
-    case DType::Q4_K: return quantised_matmul<kFormatQ4K>(stream, call, 0);
-    case DType::Q5_0: return quantised_matmul<kFormatQ5_0>(stream, call, 16);
-    case DType::Q5_1: return quantised_matmul<kFormatQ5_1>(stream, call, 0);
-    case DType::Q5_K: return quantised_matmul<kFormatQ5K>(stream, call, 0);
-    case DType::Q6_K: return quantised_matmul<kFormatQ6K>(stream, call, 32);
-    case DType::Q8_0: return quantised_matmul<kFormatQ8_0>(stream, call, 128);
-    default: return HEARTH_UNSUPPORTED;
+    case DType::F32:
+      return float_matmul<float>(stream, call);
+    case DType::F16:
+      return float_matmul<Half>(stream, call);
+    case DType::BF16:
+      return float_matmul<Brain>(stream, call);
+    case DType::Q4_0:
+      return quantised_matmul<kFormatQ4_0>(stream, call, 8);
+    case DType::Q4_1:
+      return quantised_matmul<kFormatQ4_1>(stream, call, 0);
+    case DType::Q4_K:
+      return quantised_matmul<kFormatQ4K>(stream, call, 0);
+    case DType::Q5_0:
+      return quantised_matmul<kFormatQ5_0>(stream, call, 16);
+    case DType::Q5_1:
+      return quantised_matmul<kFormatQ5_1>(stream, call, 0);
+    case DType::Q5_K:
+      return quantised_matmul<kFormatQ5K>(stream, call, 0);
+    case DType::Q6_K:
+      return quantised_matmul<kFormatQ6K>(stream, call, 32);
+    case DType::Q8_0:
+      return quantised_matmul<kFormatQ8_0>(stream, call, 128);
+    default:
+      return HEARTH_UNSUPPORTED;
   }
 }

@@ -11,7 +11,8 @@ namespace {
 
 // fn(i) for every row, fn generic over nothing: the element type is chosen outside.
 template <class T, class Function>
-inline void unary_rows(CpuStream& stream, const HearthTensor& x, const HearthTensor& y, int64_t cost, const Function& fn) {
+inline void unary_rows(CpuStream& stream, const HearthTensor& x, const HearthTensor& y, int64_t cost,
+                       const Function& fn) {
   const int64_t n = y.dims[1];
   for_range(stream, y.dims[0], n * cost, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) fn(row<T>(x, i), row<T>(y, i), n);
@@ -38,7 +39,9 @@ inline void norm_row(const T* x, const float* w, T* y, int64_t n, float eps, flo
   });
 }
 
-inline F gate_silu(F g) { return div(g, add(fset(1.0f), exp(sub(fzero(), g)))); }
+inline F gate_silu(F g) {
+  return div(g, add(fset(1.0f), exp(sub(fzero(), g))));
+}
 inline F gate_gelu(F g) {
   const F inner = mul(fset(0.7978845608f), fma(mul(fset(0.044715f), mul(g, g)), g, g));
   // 0.5 g (1 + tanh u) = g / (1 + e^-2u)
@@ -49,12 +52,17 @@ template <class Gate>
 inline int gated(CpuStream& stream, const HearthOpCall* call, const Gate& gate) {
   const HearthTensor &x = call->inputs[0], &y = call->outputs[0];
   if (x.dims[1] != 2 * y.dims[1]) return HEARTH_INVALID;
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    unary_rows<T>(stream, x, y, 8, [&](const T* a, T* b, int64_t n) {
-      each_vector(n, [&](int64_t i, int k) { store_some(b + i, mul(gate(load_some(a + i, k)), load_some(a + n + i, k)), k); });
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     unary_rows<T>(stream, x, y, 8, [&](const T* a, T* b, int64_t n) {
+                       each_vector(n, [&](int64_t i, int k) {
+                         store_some(b + i, mul(gate(load_some(a + i, k)), load_some(a + n + i, k)), k);
+                       });
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 template <class T>
@@ -88,20 +96,25 @@ inline double row_mass(const T* x, int64_t n, float most, float factor) {
 }  // namespace
 }  // namespace hearth::ops::cpu
 
-#define HEARTH_ROWS_PROLOGUE                                    \
-  using namespace hearth::ops;                                  \
-  using namespace hearth::ops::cpu;                             \
-  CpuStream& stream = *static_cast<CpuStream*>(stream_);        \
+#define HEARTH_ROWS_PROLOGUE                             \
+  using namespace hearth::ops;                           \
+  using namespace hearth::ops::cpu;                      \
+  CpuStream& stream = *static_cast<CpuStream*>(stream_); \
   const HearthTensor &x = call->inputs[0], &y = call->outputs[0]
 
 extern "C" int HEARTH_CPU_ENTRY(rms_norm)(void* stream_, const HearthOpCall* call) {
   HEARTH_ROWS_PROLOGUE;
   const auto& a = attributes_of<RmsNormAttributes>(call);
   const auto* w = static_cast<const float*>(call->inputs[1].data);
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    unary_rows<T>(stream, x, y, 2, [&](const T* from, T* to, int64_t n) { norm_row(from, w, to, n, a.eps, a.weight_offset); });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     unary_rows<T>(stream, x, y, 2, [&](const T* from, T* to, int64_t n) {
+                       norm_row(from, w, to, n, a.eps, a.weight_offset);
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(rope)(void* stream_, const HearthOpCall* call) {
@@ -112,34 +125,38 @@ extern "C" int HEARTH_CPU_ENTRY(rope)(void* stream_, const HearthOpCall* call) {
   const float* table = rope_table(stream, static_cast<const int32_t*>(call->inputs[1].data), m,
                                   static_cast<const float*>(call->inputs[2].data), r, a.attention_factor);
   if (table == nullptr) return HEARTH_NO_MEMORY;
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    for_range(stream, m, heads * d * 2, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const float *cosine = table + i * r, *sine = table + (m + i) * r;
-        for (int64_t h = 0; h < heads; ++h) {
-          const T* from = row<T>(x, i) + h * x.strides[1];
-          T* to = row<T>(y, i) + h * y.strides[1];
-          if (a.interleaved != 0) {
-            for (int64_t j = 0; j < r; ++j) {
-              const F p = load(from + 2 * j, 1), q = load(from + 2 * j + 1, 1);
-              const F c = fset(cosine[j]), s = fset(sine[j]);
-              store(to + 2 * j, fnma(q, s, mul(p, c)), 1);
-              store(to + 2 * j + 1, fma(p, s, mul(q, c)), 1);
-            }
-          } else {
-            each_vector(r, [&](int64_t j, int n) {
-              const F p = load_some(from + j, n), q = load_some(from + r + j, n);
-              const F c = load_some(cosine + j, n), s = load_some(sine + j, n);
-              store_some(to + j, fnma(q, s, mul(p, c)), n);
-              store_some(to + r + j, fma(p, s, mul(q, c)), n);
-            });
-          }
-          if (from != to && 2 * r < d) memmove(to + 2 * r, from + 2 * r, static_cast<size_t>(d - 2 * r) * sizeof(T));
-        }
-      }
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     for_range(stream, m, heads * d * 2, [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const float *cosine = table + i * r, *sine = table + (m + i) * r;
+                         for (int64_t h = 0; h < heads; ++h) {
+                           const T* from = row<T>(x, i) + h * x.strides[1];
+                           T* to = row<T>(y, i) + h * y.strides[1];
+                           if (a.interleaved != 0) {
+                             for (int64_t j = 0; j < r; ++j) {
+                               const F p = load(from + 2 * j, 1), q = load(from + 2 * j + 1, 1);
+                               const F c = fset(cosine[j]), s = fset(sine[j]);
+                               store(to + 2 * j, fnma(q, s, mul(p, c)), 1);
+                               store(to + 2 * j + 1, fma(p, s, mul(q, c)), 1);
+                             }
+                           } else {
+                             each_vector(r, [&](int64_t j, int n) {
+                               const F p = load_some(from + j, n), q = load_some(from + r + j, n);
+                               const F c = load_some(cosine + j, n), s = load_some(sine + j, n);
+                               store_some(to + j, fnma(q, s, mul(p, c)), n);
+                               store_some(to + r + j, fma(p, s, mul(q, c)), n);
+                             });
+                           }
+                           if (from != to && 2 * r < d)
+                             memmove(to + 2 * r, from + 2 * r, static_cast<size_t>(d - 2 * r) * sizeof(T));
+                         }
+                       }
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(gated_silu)(void* stream_, const HearthOpCall* call) {
@@ -178,84 +195,102 @@ extern "C" int HEARTH_CPU_ENTRY(add)(void* stream_, const HearthOpCall* call) {
 extern "C" int HEARTH_CPU_ENTRY(softcap)(void* stream_, const HearthOpCall* call) {
   HEARTH_ROWS_PROLOGUE;
   const F cap = fset(attributes_of<SoftcapAttributes>(call).cap);
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    unary_rows<T>(stream, x, y, 8, [&](const T* from, T* to, int64_t n) {
-      each_vector(n, [&](int64_t i, int k) {
-        store_some(to + i, mul(cap, hearth::ops::cpu::tanh(div(load_some(from + i, k), cap))), k);
-      });
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     unary_rows<T>(stream, x, y, 8, [&](const T* from, T* to, int64_t n) {
+                       each_vector(n, [&](int64_t i, int k) {
+                         store_some(to + i, mul(cap, hearth::ops::cpu::tanh(div(load_some(from + i, k), cap))), k);
+                       });
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(softmax)(void* stream_, const HearthOpCall* call) {
   HEARTH_ROWS_PROLOGUE;
   const float temperature = attributes_of<SoftmaxAttributes>(call).temperature;
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    unary_rows<T>(stream, x, y, 8, [&](const T* from, T* to, int64_t n) {
-      const float most = max_lanes(row_most(from, n));
-      if (temperature <= 0) {
-        int64_t at = -1;
-        for (int64_t i = 0; i < n; ++i) {
-          alignas(64) float one[kLanes];
-          store(one, load(from + i, 1));
-          const bool here = at < 0 && one[0] == most;
-          if (here) at = i;
-          store(to + i, fset(here ? 1.0f : 0.0f), 1);
-        }
-        return;
-      }
-      const float factor = 1.0f / temperature;
-      const F scale = fset(static_cast<float>(1.0 / row_mass(from, n, most, factor)));
-      each_vector(n, [&](int64_t i, int k) { store_some(to + i, mul(exp_some(from + i, k, most, factor), scale), k); });
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     unary_rows<T>(stream, x, y, 8, [&](const T* from, T* to, int64_t n) {
+                       const float most = max_lanes(row_most(from, n));
+                       if (temperature <= 0) {
+                         int64_t at = -1;
+                         for (int64_t i = 0; i < n; ++i) {
+                           alignas(64) float one[kLanes];
+                           store(one, load(from + i, 1));
+                           const bool here = at < 0 && one[0] == most;
+                           if (here) at = i;
+                           store(to + i, fset(here ? 1.0f : 0.0f), 1);
+                         }
+                         return;
+                       }
+                       const float factor = 1.0f / temperature;
+                       const F scale = fset(static_cast<float>(1.0 / row_mass(from, n, most, factor)));
+                       each_vector(n, [&](int64_t i, int k) {
+                         store_some(to + i, mul(exp_some(from + i, k, most, factor), scale), k);
+                       });
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(log_softmax)(void* stream_, const HearthOpCall* call) {
   HEARTH_ROWS_PROLOGUE;
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    const int64_t n = x.dims[1];
-    for_range(stream, x.dims[0], n * 6, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T* from = row<T>(x, i);
-        float* to = row<float>(y, i);
-        const float most = max_lanes(row_most(from, n));
-        const F shift = fset(static_cast<float>(static_cast<double>(most) + ::log(row_mass(from, n, most, 1.0f))));
-        each_vector(n, [&](int64_t j, int k) { store_some(to + j, sub(load_some(from + j, k), shift), k); });
-      }
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     const int64_t n = x.dims[1];
+                     for_range(stream, x.dims[0], n * 6, [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const T* from = row<T>(x, i);
+                         float* to = row<float>(y, i);
+                         const float most = max_lanes(row_most(from, n));
+                         const F shift =
+                             fset(static_cast<float>(static_cast<double>(most) + ::log(row_mass(from, n, most, 1.0f))));
+                         each_vector(
+                             n, [&](int64_t j, int k) { store_some(to + j, sub(load_some(from + j, k), shift), k); });
+                       }
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(entropy)(void* stream_, const HearthOpCall* call) {
   HEARTH_ROWS_PROLOGUE;
-  return with_type(x.dtype, [&](auto* t) {
-    using T = __typeof__(*t);
-    const int64_t n = x.dims[1];
-    for_range(stream, x.dims[0], n * 8, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T* from = row<T>(x, i);
-        const float most = max_lanes(row_most(from, n));
-        double mass = 0, weighted = 0;
-        for (int64_t j = 0; j < n;) {
-          F s = fzero(), u = fzero();
-          for (int64_t stop = smaller(n, j + 16 * kLanes); j < stop; j += kLanes) {
-            const int k = static_cast<int>(smaller(kLanes, n - j));
-            const F e = exp_some(from + j, k, most, 1.0f);
-            s = hearth::ops::cpu::add(s, e);
-            // -inf weighs 0: keep its product 0 too
-            u = hearth::ops::cpu::fma(e, hearth::ops::cpu::max(fset(-1e30f), sub(load_some(from + j, k), fset(most))), u);
-          }
-          mass += sum_lanes_double(s);
-          weighted += sum_lanes_double(u);
-        }
-        static_cast<float*>(y.data)[i * y.strides[0]] = static_cast<float>(::log(mass) - weighted / mass);
-      }
-    });
-  }) ? HEARTH_OK : HEARTH_UNSUPPORTED;
+  return with_type(x.dtype,
+                   [&](auto* t) {
+                     using T = __typeof__(*t);
+                     const int64_t n = x.dims[1];
+                     for_range(stream, x.dims[0], n * 8, [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const T* from = row<T>(x, i);
+                         const float most = max_lanes(row_most(from, n));
+                         double mass = 0, weighted = 0;
+                         for (int64_t j = 0; j < n;) {
+                           F s = fzero(), u = fzero();
+                           for (int64_t stop = smaller(n, j + 16 * kLanes); j < stop; j += kLanes) {
+                             const int k = static_cast<int>(smaller(kLanes, n - j));
+                             const F e = exp_some(from + j, k, most, 1.0f);
+                             s = hearth::ops::cpu::add(s, e);
+                             // -inf weighs 0: keep its product 0 too
+                             u = hearth::ops::cpu::fma(
+                                 e, hearth::ops::cpu::max(fset(-1e30f), sub(load_some(from + j, k), fset(most))), u);
+                           }
+                           mass += sum_lanes_double(s);
+                           weighted += sum_lanes_double(u);
+                         }
+                         static_cast<float*>(y.data)[i * y.strides[0]] =
+                             static_cast<float>(::log(mass) - weighted / mass);
+                       }
+                     });
+                   })
+             ? HEARTH_OK
+             : HEARTH_UNSUPPORTED;
 }
 
 extern "C" int HEARTH_CPU_ENTRY(mask_logits)(void* stream_, const HearthOpCall* call) {
@@ -310,7 +345,8 @@ extern "C" float HEARTH_CPU_ENTRY(scan_most)(const float* x, int64_t n, int* nan
 
 extern "C" void HEARTH_CPU_ENTRY(scan_segments)(const float* x, int64_t n, int64_t segment, float* most) {
   using namespace hearth::ops::cpu;
-  for (int64_t s = 0; s * segment < n; ++s) most[s] = max_lanes(row_most(x + s * segment, smaller(segment, n - s * segment)));
+  for (int64_t s = 0; s * segment < n; ++s)
+    most[s] = max_lanes(row_most(x + s * segment, smaller(segment, n - s * segment)));
 }
 
 extern "C" int64_t HEARTH_CPU_ENTRY(scan_collect)(const float* x, int64_t n, float least, int32_t* indices) {

@@ -35,19 +35,45 @@ inline __m256i first(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-inline F fset(float x) { return _mm256_set1_ps(x); }
-inline F fzero() { return _mm256_setzero_ps(); }
-inline F add(F a, F b) { return _mm256_add_ps(a, b); }
-inline F sub(F a, F b) { return _mm256_sub_ps(a, b); }
-inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
-inline F div(F a, F b) { return _mm256_div_ps(a, b); }
-inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-inline F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
-inline F max(F a, F b) { return _mm256_max_ps(a, b); }
-inline F min(F a, F b) { return _mm256_min_ps(a, b); }
-inline F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-inline F sqrt(F a) { return _mm256_sqrt_ps(a); }
-inline F nearest(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline F fset(float x) {
+  return _mm256_set1_ps(x);
+}
+inline F fzero() {
+  return _mm256_setzero_ps();
+}
+inline F add(F a, F b) {
+  return _mm256_add_ps(a, b);
+}
+inline F sub(F a, F b) {
+  return _mm256_sub_ps(a, b);
+}
+inline F mul(F a, F b) {
+  return _mm256_mul_ps(a, b);
+}
+inline F div(F a, F b) {
+  return _mm256_div_ps(a, b);
+}
+inline F fma(F a, F b, F c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+inline F fnma(F a, F b, F c) {
+  return _mm256_fnmadd_ps(a, b, c);
+}
+inline F max(F a, F b) {
+  return _mm256_max_ps(a, b);
+}
+inline F min(F a, F b) {
+  return _mm256_min_ps(a, b);
+}
+inline F abs(F a) {
+  return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+inline F sqrt(F a) {
+  return _mm256_sqrt_ps(a);
+}
+inline F nearest(F a) {
+  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 // n whole; results below the normal range become zero.
 inline F times_power_of_two(F a, F n) {
   const __m256i e = _mm256_cvtps_epi32(n);
@@ -68,9 +94,12 @@ inline float max_lanes(F a) {
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
 }
-inline bool any_nan(F a) { return _mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)) != 0; }
+inline bool any_nan(F a) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)) != 0;
+}
 inline double sum_lanes_double(F a) {
-  const __m256d s = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a)), _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)));
+  const __m256d s =
+      _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a)), _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)));
   alignas(32) double t[4];
   _mm256_store_pd(t, s);
   return (t[0] + t[2]) + (t[1] + t[3]);
@@ -85,11 +114,19 @@ inline F keep_range(F a, int64_t lower, int64_t upper, F other) {
   const int hi = upper <= 0 ? 0 : upper >= 8 ? 8 : static_cast<int>(upper);
   return keep_bits(a, hi > lo ? ((1u << hi) - 1u) & ~((1u << lo) - 1u) : 0u, other);
 }
-inline uint32_t bits_at_least(F a, F b) { return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ))); }
-inline uint32_t bits_less(F a, F b) { return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ))); }
+inline uint32_t bits_at_least(F a, F b) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
+}
+inline uint32_t bits_less(F a, F b) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)));
+}
 
-inline F half_to_float(__m128i x) { return _mm256_cvtph_ps(x); }
-inline F brain_to_float(__m128i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
+inline F half_to_float(__m128i x) {
+  return _mm256_cvtph_ps(x);
+}
+inline F brain_to_float(__m128i x) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+}
 inline __m128i load16(const void* p, int n) {  // the first n of 8 16-bit lanes
   alignas(16) uint16_t t[8] = {};
   memcpy(t, p, static_cast<size_t>(n) * 2);
@@ -100,13 +137,27 @@ inline void store16(void* p, __m128i x, int n) {
   _mm_store_si128(reinterpret_cast<__m128i*>(t), x);
   memcpy(p, t, static_cast<size_t>(n) * 2);
 }
-inline F load(const float* p) { return _mm256_loadu_ps(p); }
-inline F load(const Half* p) { return half_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-inline F load(const Brain* p) { return brain_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-inline F load(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
-inline F load(const Half* p, int n) { return half_to_float(load16(p, n)); }
-inline F load(const Brain* p, int n) { return brain_to_float(load16(p, n)); }
-inline __m128i to_half(F a) { return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline F load(const float* p) {
+  return _mm256_loadu_ps(p);
+}
+inline F load(const Half* p) {
+  return half_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline F load(const Brain* p) {
+  return brain_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline F load(const float* p, int n) {
+  return _mm256_maskload_ps(p, first(n));
+}
+inline F load(const Half* p, int n) {
+  return half_to_float(load16(p, n));
+}
+inline F load(const Brain* p, int n) {
+  return brain_to_float(load16(p, n));
+}
+inline __m128i to_half(F a) {
+  return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 inline __m128i to_brain(F a) {
   const __m256i x = _mm256_castps_si256(a);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(x, 16), _mm256_set1_epi32(1));
@@ -116,35 +167,63 @@ inline __m128i to_brain(F a) {
   const __m256i y = _mm256_blendv_epi8(r, quiet, nan);
   return _mm_packus_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
 }
-inline void store(float* p, F a) { _mm256_storeu_ps(p, a); }
-inline void store(Half* p, F a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_half(a)); }
-inline void store(Brain* p, F a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_brain(a)); }
-inline void store(float* p, F a, int n) { _mm256_maskstore_ps(p, first(n), a); }
-inline void store(Half* p, F a, int n) { store16(p, to_half(a), n); }
-inline void store(Brain* p, F a, int n) { store16(p, to_brain(a), n); }
+inline void store(float* p, F a) {
+  _mm256_storeu_ps(p, a);
+}
+inline void store(Half* p, F a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_half(a));
+}
+inline void store(Brain* p, F a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to_brain(a));
+}
+inline void store(float* p, F a, int n) {
+  _mm256_maskstore_ps(p, first(n), a);
+}
+inline void store(Half* p, F a, int n) {
+  store16(p, to_half(a), n);
+}
+inline void store(Brain* p, F a, int n) {
+  store16(p, to_brain(a), n);
+}
 
 // ---- packed codes
-inline I iset(int32_t x) { return _mm256_set1_epi32(x); }
-inline I load_codes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-inline void store_codes(uint8_t* p, I a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
-inline I low_nibbles(I a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
-inline I high_nibbles(I a) { return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15)); }
+inline I iset(int32_t x) {
+  return _mm256_set1_epi32(x);
+}
+inline I load_codes(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline void store_codes(uint8_t* p, I a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+}
+inline I low_nibbles(I a) {
+  return _mm256_and_si256(a, _mm256_set1_epi8(15));
+}
+inline I high_nibbles(I a) {
+  return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
+}
 // Pairs are summed in 16 bits, saturating: exact for unsigned codes up to 63, and for signed codes by |c| * sign(c) x.
 template <bool kWide>
 inline I dot(I acc, I codes, I x) {
-  const I pairs = kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes))
-                        : _mm256_maddubs_epi16(codes, x);
+  const I pairs =
+      kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes)) : _mm256_maddubs_epi16(codes, x);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
-inline F load_half(const uint8_t* p) { return half_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline F to_float(I a) {
+  return _mm256_cvtepi32_ps(a);
+}
+inline F load_half(const uint8_t* p) {
+  return half_to_float(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 inline F load_u8(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 inline F load_i8(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 
 inline int32_t sum_ints(__m256i a) {
   __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));

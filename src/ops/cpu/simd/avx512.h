@@ -32,28 +32,64 @@ constexpr int kScoreRows = 6, kScoreVectors = 4;  // attention tile
 using F = __m512;
 using I = __m512i;
 
-inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+inline __mmask16 first(int n) {
+  return static_cast<__mmask16>((1u << n) - 1u);
+}
 
-inline F fset(float x) { return _mm512_set1_ps(x); }
-inline F fzero() { return _mm512_setzero_ps(); }
-inline F add(F a, F b) { return _mm512_add_ps(a, b); }
-inline F sub(F a, F b) { return _mm512_sub_ps(a, b); }
-inline F mul(F a, F b) { return _mm512_mul_ps(a, b); }
-inline F div(F a, F b) { return _mm512_div_ps(a, b); }
-inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-inline F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
-inline F max(F a, F b) { return _mm512_max_ps(a, b); }  // b when either is NaN
-inline F min(F a, F b) { return _mm512_min_ps(a, b); }  // b when either is NaN
-inline F abs(F a) { return _mm512_abs_ps(a); }
-inline F sqrt(F a) { return _mm512_sqrt_ps(a); }
-inline F nearest(F a) { return _mm512_roundscale_ps(a, 0); }
-inline F times_power_of_two(F a, F n) { return _mm512_scalef_ps(a, n); }
-inline float sum_lanes(F a) { return _mm512_reduce_add_ps(a); }
-inline float max_lanes(F a) { return _mm512_reduce_max_ps(a); }
-inline bool any_nan(F a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
+inline F fset(float x) {
+  return _mm512_set1_ps(x);
+}
+inline F fzero() {
+  return _mm512_setzero_ps();
+}
+inline F add(F a, F b) {
+  return _mm512_add_ps(a, b);
+}
+inline F sub(F a, F b) {
+  return _mm512_sub_ps(a, b);
+}
+inline F mul(F a, F b) {
+  return _mm512_mul_ps(a, b);
+}
+inline F div(F a, F b) {
+  return _mm512_div_ps(a, b);
+}
+inline F fma(F a, F b, F c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+inline F fnma(F a, F b, F c) {
+  return _mm512_fnmadd_ps(a, b, c);
+}
+inline F max(F a, F b) {
+  return _mm512_max_ps(a, b);
+}  // b when either is NaN
+inline F min(F a, F b) {
+  return _mm512_min_ps(a, b);
+}  // b when either is NaN
+inline F abs(F a) {
+  return _mm512_abs_ps(a);
+}
+inline F sqrt(F a) {
+  return _mm512_sqrt_ps(a);
+}
+inline F nearest(F a) {
+  return _mm512_roundscale_ps(a, 0);
+}
+inline F times_power_of_two(F a, F n) {
+  return _mm512_scalef_ps(a, n);
+}
+inline float sum_lanes(F a) {
+  return _mm512_reduce_add_ps(a);
+}
+inline float max_lanes(F a) {
+  return _mm512_reduce_max_ps(a);
+}
+inline bool any_nan(F a) {
+  return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0;
+}
 inline double sum_lanes_double(F a) {
-  return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
-                                            _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
+  return _mm512_reduce_add_pd(
+      _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
 }
 // Lanes i with lower <= i + base < upper keep their value, the others get `other`.
 inline F keep_range(F a, int64_t lower, int64_t upper, F other) {
@@ -62,23 +98,39 @@ inline F keep_range(F a, int64_t lower, int64_t upper, F other) {
   const unsigned mask = hi > lo ? ((1u << hi) - 1u) & ~((1u << lo) - 1u) : 0u;
   return _mm512_mask_mov_ps(other, static_cast<__mmask16>(mask), a);
 }
-inline F keep_bits(F a, uint32_t bits, F other) { return _mm512_mask_mov_ps(other, static_cast<__mmask16>(bits), a); }
-inline uint32_t bits_at_least(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
-inline uint32_t bits_less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+inline F keep_bits(F a, uint32_t bits, F other) {
+  return _mm512_mask_mov_ps(other, static_cast<__mmask16>(bits), a);
+}
+inline uint32_t bits_at_least(F a, F b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
+}
+inline uint32_t bits_less(F a, F b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
 
-inline F load(const float* p) { return _mm512_loadu_ps(p); }
-inline F load(const Half* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline F load(const float* p) {
+  return _mm512_loadu_ps(p);
+}
+inline F load(const Half* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 inline F load(const Brain* p) {
   const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
 }
 // The first n lanes, the rest zero; touches no byte beyond them.
-inline F load(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
-inline F load(const Half* p, int n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }
+inline F load(const float* p, int n) {
+  return _mm512_maskz_loadu_ps(first(n), p);
+}
+inline F load(const Half* p, int n) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
+}
 inline F load(const Brain* p, int n) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(n), p)), 16));
 }
-inline __m256i to_half(F a) { return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline __m256i to_half(F a) {
+  return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 inline __m256i to_brain(F a) {  // to nearest even; NaN stays NaN
   const __m512i x = _mm512_castps_si512(a);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(x, 16), _mm512_set1_epi32(1));
@@ -87,35 +139,64 @@ inline __m256i to_brain(F a) {  // to nearest even; NaN stays NaN
   r = _mm512_mask_or_epi32(r, nan, _mm512_srli_epi32(x, 16), _mm512_set1_epi32(0x40));
   return _mm512_cvtepi32_epi16(r);
 }
-inline void store(float* p, F a) { _mm512_storeu_ps(p, a); }
-inline void store(Half* p, F a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_half(a)); }
-inline void store(Brain* p, F a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_brain(a)); }
-inline void store(float* p, F a, int n) { _mm512_mask_storeu_ps(p, first(n), a); }
-inline void store(Half* p, F a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_half(a)); }
-inline void store(Brain* p, F a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_brain(a)); }
+inline void store(float* p, F a) {
+  _mm512_storeu_ps(p, a);
+}
+inline void store(Half* p, F a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_half(a));
+}
+inline void store(Brain* p, F a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_brain(a));
+}
+inline void store(float* p, F a, int n) {
+  _mm512_mask_storeu_ps(p, first(n), a);
+}
+inline void store(Half* p, F a, int n) {
+  _mm256_mask_storeu_epi16(p, first(n), to_half(a));
+}
+inline void store(Brain* p, F a, int n) {
+  _mm256_mask_storeu_epi16(p, first(n), to_brain(a));
+}
 
 // ---- packed codes
-inline I iset(int32_t x) { return _mm512_set1_epi32(x); }
-inline I load_codes(const uint8_t* p) { return _mm512_loadu_si512(p); }
-inline void store_codes(uint8_t* p, I a) { _mm512_storeu_si512(p, a); }
-inline I low_nibbles(I a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
-inline I high_nibbles(I a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
+inline I iset(int32_t x) {
+  return _mm512_set1_epi32(x);
+}
+inline I load_codes(const uint8_t* p) {
+  return _mm512_loadu_si512(p);
+}
+inline void store_codes(uint8_t* p, I a) {
+  _mm512_storeu_si512(p, a);
+}
+inline I low_nibbles(I a) {
+  return _mm512_and_si512(a, _mm512_set1_epi8(15));
+}
+inline I high_nibbles(I a) {
+  return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
+}
 // acc[lane] + four products of codes and signed bytes.
 template <bool kWide>
 inline I dot(I acc, I codes, I x) {
   return _mm512_dpbusd_epi32(acc, codes, x);
 }
-inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
-inline F load_half(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline F to_float(I a) {
+  return _mm512_cvtepi32_ps(a);
+}
+inline F load_half(const uint8_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 inline F load_u8(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 inline F load_i8(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 
-// Rounds 32 values to signed bytes with one scale: q = nearest(x * 127 / amax). Gives the scale and the sums of both halves.
+// Rounds 32 values to signed bytes with one scale: q = nearest(x * 127 / amax). Gives the scale and the sums of both
+// halves.
 template <class T>
 inline float quantise32(const T* x, int32_t* words, int64_t stride, int32_t* sums) {
   const __m512 u = load(x), v = load(x + 16);

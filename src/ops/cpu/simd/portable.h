@@ -1,5 +1,6 @@
 // Vectors of 8 floats in plain C++ with the vector extension that gcc and clang share, so that every target compiles
-// them to what it has. Included only by the files of ops/cpu/portable; see simd/avx512.h for what the functions promise.
+// them to what it has. Included only by the files of ops/cpu/portable; see simd/avx512.h for what the functions
+// promise.
 #pragma once
 
 #include <math.h>
@@ -35,16 +36,36 @@ struct I {  // 8 groups of four bytes, or 8 sums
   Ints v;
 };
 
-inline F fset(float x) { return F{x, x, x, x, x, x, x, x}; }
-inline F fzero() { return fset(0.0f); }
-inline F add(F a, F b) { return a + b; }
-inline F sub(F a, F b) { return a - b; }
-inline F mul(F a, F b) { return a * b; }
-inline F div(F a, F b) { return a / b; }
-inline F fma(F a, F b, F c) { return a * b + c; }  // two roundings: a machine with one has its own kernels
-inline F fnma(F a, F b, F c) { return c - a * b; }
-inline F max(F a, F b) { return a > b ? a : b; }
-inline F min(F a, F b) { return a < b ? a : b; }
+inline F fset(float x) {
+  return F{x, x, x, x, x, x, x, x};
+}
+inline F fzero() {
+  return fset(0.0f);
+}
+inline F add(F a, F b) {
+  return a + b;
+}
+inline F sub(F a, F b) {
+  return a - b;
+}
+inline F mul(F a, F b) {
+  return a * b;
+}
+inline F div(F a, F b) {
+  return a / b;
+}
+inline F fma(F a, F b, F c) {
+  return a * b + c;
+}  // two roundings: a machine with one has its own kernels
+inline F fnma(F a, F b, F c) {
+  return c - a * b;
+}
+inline F max(F a, F b) {
+  return a > b ? a : b;
+}
+inline F min(F a, F b) {
+  return a < b ? a : b;
+}
 inline F from_bits(Ints x) {
   F r;
   memcpy(&r, &x, sizeof r);
@@ -55,7 +76,9 @@ inline Ints to_bits(F x) {
   memcpy(&r, &x, sizeof r);
   return r;
 }
-inline F abs(F a) { return from_bits(to_bits(a) & 0x7fffffff); }
+inline F abs(F a) {
+  return from_bits(to_bits(a) & 0x7fffffff);
+}
 inline F sqrt(F a) {
   for (int i = 0; i < 8; ++i) a[i] = ::sqrtf(a[i]);
   return a;
@@ -65,7 +88,9 @@ inline F nearest(F a) {
   const F r = (a + magic) - magic;
   return abs(a) < fset(4194304.0f) ? r : a;
 }
-inline Ints to_ints(F a) { return __builtin_convertvector(a, Ints); }
+inline Ints to_ints(F a) {
+  return __builtin_convertvector(a, Ints);
+}
 inline F times_power_of_two(F a, F n) {
   const Ints e = to_ints(n), half = e >> 1, rest = e - half;
   const F r = a * from_bits((half + 127) << 23) * from_bits((rest + 127) << 23);
@@ -176,29 +201,49 @@ inline F load(const Brain* p, int n) {
   for (int i = 0; i < n; ++i) r[i] = brain_value(p[i].bits);
   return r;
 }
-inline F load(const Half* p) { return load(p, 8); }
-inline F load(const Brain* p) { return load(p, 8); }
-inline void store(float* p, F a) { memcpy(p, &a, sizeof a); }
-inline void store(float* p, F a, int n) { memcpy(p, &a, static_cast<size_t>(n) * 4); }
+inline F load(const Half* p) {
+  return load(p, 8);
+}
+inline F load(const Brain* p) {
+  return load(p, 8);
+}
+inline void store(float* p, F a) {
+  memcpy(p, &a, sizeof a);
+}
+inline void store(float* p, F a, int n) {
+  memcpy(p, &a, static_cast<size_t>(n) * 4);
+}
 inline void store(Half* p, F a, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = half_bits(a[i]);
 }
 inline void store(Brain* p, F a, int n) {
   for (int i = 0; i < n; ++i) p[i].bits = brain_bits(a[i]);
 }
-inline void store(Half* p, F a) { store(p, a, 8); }
-inline void store(Brain* p, F a) { store(p, a, 8); }
+inline void store(Half* p, F a) {
+  store(p, a, 8);
+}
+inline void store(Brain* p, F a) {
+  store(p, a, 8);
+}
 
 // ---- packed codes
-inline I iset(int32_t x) { return {Ints{x, x, x, x, x, x, x, x}}; }
+inline I iset(int32_t x) {
+  return {Ints{x, x, x, x, x, x, x, x}};
+}
 inline I load_codes(const uint8_t* p) {
   I r;
   memcpy(&r.v, p, 32);
   return r;
 }
-inline void store_codes(uint8_t* p, I a) { memcpy(p, &a.v, 32); }
-inline I low_nibbles(I a) { return {a.v & 0x0f0f0f0f}; }
-inline I high_nibbles(I a) { return {(a.v >> 4) & 0x0f0f0f0f}; }
+inline void store_codes(uint8_t* p, I a) {
+  memcpy(p, &a.v, 32);
+}
+inline I low_nibbles(I a) {
+  return {a.v & 0x0f0f0f0f};
+}
+inline I high_nibbles(I a) {
+  return {(a.v >> 4) & 0x0f0f0f0f};
+}
 template <bool kWide>
 inline I dot(I acc, I codes, I x) {
   for (int j = 0; j < 4; ++j) {
@@ -208,7 +253,9 @@ inline I dot(I acc, I codes, I x) {
   }
   return acc;
 }
-inline F to_float(I a) { return __builtin_convertvector(a.v, F); }
+inline F to_float(I a) {
+  return __builtin_convertvector(a.v, F);
+}
 inline F load_half(const uint8_t* p) {
   Half h[8];
   memcpy(h, p, sizeof h);
@@ -224,7 +271,9 @@ inline F load_i8(const uint8_t* p) {
   for (int i = 0; i < 8; ++i) r[i] = static_cast<int8_t>(p[i]);
   return r;
 }
-inline void prefetch(const void* p) { __builtin_prefetch(p); }
+inline void prefetch(const void* p) {
+  __builtin_prefetch(p);
+}
 
 template <class T>
 inline float quantise32(const T* x, int32_t* words, int64_t stride, int32_t* sums) {
