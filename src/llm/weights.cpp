@@ -10,6 +10,9 @@
 namespace hearth::llm {
 namespace {
 
+// Part of a prepared file's key: changes when the same name and shape would come to mean other rows.
+constexpr int kPlanVersion = 1;
+
 // Bytes from one address to the next that the element's loads need: quantised blocks begin with f16 values.
 size_t alignment_of(DType type) {
   return is_quantised(type) ? 2 : static_cast<size_t>(info(type).block_bytes);
@@ -120,7 +123,7 @@ Result<TensorView> Loader::vector(const std::string& name, int64_t size) {
   const FileTensor* tensor = find_weight(file_, name);
   if (tensor == nullptr) return fail(ErrorKind::Invalid, "[model] tensor {}; got none, need [{}]", name, size);
   TensorView source = tensor->view;
-  if (element_count(source) != size || source.dims[source.rank - 1] != size)
+  if (source.rank < 1 || element_count(source) != size || source.dims[source.rank - 1] != size)
     return fail(ErrorKind::Invalid, "[model] tensor {}; got {} elements, need [{}]", name, element_count(source), size);
   weights_.bytes += tensor->bytes;
   if (dtype_of(source) == DType::F32 && is_aligned(source)) {
@@ -264,7 +267,7 @@ TensorView packed_view(const PackJob& job, void* data) {
 Result<> Loader::pack_all() {
   if (jobs_.empty()) return {};
   if (options_.prepared_dir.empty() || !device_.host_visible()) return pack_in_memory();
-  const std::string key = fmt::format("{}|{}", file_.fingerprint(), device_.packing_id());
+  const std::string key = fmt::format("{}|{}|{}", file_.fingerprint(), device_.packing_id(), kPlanVersion);
   const std::filesystem::path path =
       options_.prepared_dir / fmt::format("{:016x}{:016x}.prepared", checksum(key, 1), checksum(key, 2));
   ASSIGN_OR_RETURN(const bool found, use_prepared(path, key));

@@ -167,7 +167,7 @@ def default_packed():
     import model_files
     vocabulary = {t: i for i, t in enumerate(model_files.Gguf(model).keys["tokenizer.ggml.tokens"])}
     # No tokenizer here: the longest vocabulary entries, from left to right, give tokens that read as the text.
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "text.txt")) as f:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "LICENSE")) as f:
         text = f.read().replace(" ", "\u0120").replace("\n", "\u010a")
     tokens, at = [], 0
     while at < len(text):

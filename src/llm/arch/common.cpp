@@ -38,8 +38,10 @@ void read_gguf_scaling(ConfigReader& keys, ModelConfig& config) {
 }
 
 void read_json_scaling(ConfigReader& keys, ModelConfig& config) {
-  const bool newer = keys.has("rope_parameters.rope_type");  // Transformers 5 renamed the object
-  const std::string group = newer ? "rope_parameters." : "rope_scaling.";
+  // Transformers 5 renamed the object, and gives one to each kind of layer where their bases differ.
+  const std::string group = keys.has("rope_parameters.full_attention.rope_type") ? "rope_parameters.full_attention."
+                            : keys.has("rope_parameters.rope_type")              ? "rope_parameters."
+                                                                                 : "rope_scaling.";
   const auto key = [&](std::string_view name) { return group + std::string(name); };
   const std::string_view type = keys.text(key("rope_type"), keys.text(key("type"), "default"));
   if (type == "default") return;

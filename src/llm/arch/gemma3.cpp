@@ -59,12 +59,12 @@ void read_json(ConfigReader& keys, ModelConfig& config) {
   config.final_softcap = keys.number("final_logit_softcapping", 0);
   config.sliding_window = keys.integer("sliding_window", 4096);
   config.sliding_pattern = keys.integer("sliding_window_pattern", keys.integer("_sliding_window_pattern", 6));
-  config.rope_theta_local = keys.number("rope_local_base_freq", config.rope_theta_local);
+  // Transformers 5 has an object for each kind of layer instead of two keys.
+  config.rope_theta = keys.number("rope_parameters.full_attention.rope_theta", config.rope_theta);
+  config.rope_theta_local = keys.number(
+      "rope_local_base_freq", keys.number("rope_parameters.sliding_attention.rope_theta", config.rope_theta_local));
   config.attention_scale = 1 / std::sqrt(keys.number("query_pre_attn_scalar", 256));
   expect_layer_types(keys, config);
-  if (keys.has("rope_parameters.full_attention.rope_theta"))
-    keys.refuse(ErrorKind::Unsupported, "rope_parameters",
-                "has one object per layer type; need rope_theta and rope_local_base_freq");
 }
 
 }  // namespace
