@@ -12,6 +12,7 @@ namespace {
 size_t allocations = 0;  // by operator new of this program
 }
 
+#ifndef __SANITIZE_ADDRESS__  // the sanitizer has its own, and pairs them with every form of delete
 void* operator new(size_t bytes) {
   ++allocations;
   if (void* data = std::malloc(bytes)) return data;
@@ -23,6 +24,7 @@ void operator delete(void* data) noexcept {
 void operator delete(void* data, size_t) noexcept {
   std::free(data);
 }
+#endif
 
 namespace hearth::ops {
 namespace {
