@@ -1,7 +1,30 @@
 //! See include/hearth_face.h.
 use std::any::Any;
 use std::ffi::{CString, c_char, c_void};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics under `guarded` become errors: nothing is printed for them.
+fn quietly<T>(body: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                print(info);
+            }
+        }));
+    });
+    let before = GUARDED.replace(true);
+    let result = body();
+    GUARDED.set(before);
+    result
+}
 
 #[repr(C)]
 pub struct Sink {
@@ -27,7 +50,7 @@ fn panic_text(panic: Box<dyn Any + Send>) -> String {
 
 /// Runs `body` and gives its error, or the text of its panic, as a C text; null when it went well.
 pub fn guarded(body: impl FnOnce() -> Result<(), String>) -> *mut c_char {
-    match catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panic_text(panic))) {
+    match quietly(|| catch_unwind(AssertUnwindSafe(body))).unwrap_or_else(|panic| Err(panic_text(panic))) {
         Ok(()) => std::ptr::null_mut(),
         Err(text) => CString::new(text.replace('\0', "\\0")).map_or(std::ptr::null_mut(), CString::into_raw),
     }
@@ -38,7 +61,7 @@ pub fn guarded(body: impl FnOnce() -> Result<(), String>) -> *mut c_char {
 pub fn on_deep_stack<T: Send>(body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
     const STACK_BYTES: usize = 512 << 20;
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, body);
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || quietly(body));
         let thread = thread.map_err(|error| format!("no thread: {error}"))?;
         thread.join().unwrap_or_else(|panic| Err(panic_text(panic)))
     })

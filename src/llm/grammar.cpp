@@ -8,8 +8,8 @@
 namespace hearth::llm {
 namespace {
 
-constexpr size_t kMaxSchema = size_t{1} << 20;     // bytes of a JSON schema
-constexpr size_t kMaxGrammar = size_t{128} << 10;  // bytes of a regular expression or a Lark grammar
+constexpr size_t kMaxSchema = size_t{1} << 20;    // bytes of a JSON schema
+constexpr size_t kMaxGrammar = size_t{64} << 10;  // bytes of a regular expression or a Lark grammar
 
 int rust_kind(std::string_view kind) {
   return kind == "json_schema" ? HEARTH_GRAMMAR_JSON_SCHEMA
