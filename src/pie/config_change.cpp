@@ -1,5 +1,6 @@
 // Changes keys in the text of a configuration file and leaves the rest as it is. The parser says where each value
 // stands; the changed text is parsed again, so that a file written in an unusual way is refused rather than spoilt.
+// Every file of the program sees toml++ in this mode: two modes in one program would mix their inline functions.
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 

@@ -1,8 +1,9 @@
 // TOML text to Config, and the questions about a whole Config. The one file beside config_change.cpp that sees toml++.
-#include <algorithm>
-
+// Every file of the program sees toml++ in this mode: two modes in one program would mix their inline functions.
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
+
+#include <algorithm>
 
 #include "base/environment.h"
 #include "base/file.h"

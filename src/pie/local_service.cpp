@@ -10,25 +10,30 @@
 namespace hearth::pie {
 namespace {
 
-// What a model needs beside its weights.
-struct Words {
-  std::shared_ptr<const llm::Tokenizer> tokenizer;
-  std::shared_ptr<const llm::ChatTemplate> chat;
-};
+using TokenizerResult = Result<std::shared_ptr<const llm::Tokenizer>>;  // shared as the engine and guests hold it
 
-Result<Words> read_words(const llm::ModelFile& file, trace::Trace* trace) {
-  Words words;
-  {
-    const trace::Span span(trace, "tokenizer");
-    ASSIGN_OR_RETURN(words.tokenizer, llm::Tokenizer::create(file.tokenizer()));
-  }
+TokenizerResult read_tokenizer(const llm::ModelFile& file, trace::Trace* trace) {
+  const trace::Span span(trace, "tokenizer");
+  return llm::Tokenizer::create(file.tokenizer());
+}
+
+// The template prints begin and end tokens as texts. A GGUF file lists the texts of all tokens; for a tokenizer.json
+// one has to wait until it is read.
+Result<std::shared_ptr<const llm::ChatTemplate>> read_template(const llm::ModelFile& file,
+                                                               const std::shared_future<TokenizerResult>& tokenizer,
+                                                               trace::Trace* trace) {
+  const auto& source = file.tokenizer();
+  if (source.tokens.empty() && !tokenizer.get()) return std::unexpected(tokenizer.get().error());
   const trace::Span span(trace, "chat template");
-  const auto text_of = [&](const std::optional<uint32_t>& token) {
-    return token ? std::string(words.tokenizer->text_of(*token)) : std::string();
+  const auto text_of = [&](const std::optional<uint32_t>& token) -> std::string {
+    if (!source.tokens.empty()) return token && *token < source.tokens.size() ? source.tokens[*token] : "";
+    return token ? std::string((*tokenizer.get())->text_of(*token)) : "";
   };
-  ASSIGN_OR_RETURN(words.chat, llm::ChatTemplate::create(file.chat_template(), text_of(file.tokenizer().bos),
-                                                         text_of(file.tokenizer().eos)));
-  return words;
+  if (!source.tokens.empty())
+    return llm::ChatTemplate::create(file.chat_template(), text_of(source.bos), text_of(source.eos));
+  const auto& made = **tokenizer.get();
+  const auto eos = made.stop_tokens().empty() ? std::optional<uint32_t>() : made.stop_tokens().front();
+  return llm::ChatTemplate::create(file.chat_template(), text_of(made.bos()), text_of(source.eos ? source.eos : eos));
 }
 
 Result<std::unique_ptr<llm::Model>> read_weights(std::shared_ptr<llm::ModelFile> file, ops::Device& device,
@@ -71,28 +76,26 @@ Result<std::unique_ptr<LocalService>> LocalService::start(const ServicePlan& pla
   std::unique_ptr<LocalService> service(new LocalService);
   service->engine_ = std::make_unique<engine::Engine>(engine_options(settings.front(), plan.trace));
 
-  std::vector<std::future<Result<Words>>> words;
+  std::vector<std::shared_ptr<llm::ModelFile>> files;  // shared: weights may use a file's bytes in place
   std::vector<std::future<Result<std::unique_ptr<llm::Model>>>> weights;
-  std::vector<inferlet::ModelServices> services;
-  // The futures are waited for on every way out: they use the devices.
+  std::vector<std::shared_future<TokenizerResult>> tokenizers;
+  // The futures wait for their tasks on every way out: the tasks use the devices and files.
   for (size_t i = 0; i < settings.size(); ++i) {
     const trace::Span span(plan.trace, "model file");
     ASSIGN_OR_RETURN(auto device,
                      ops::open_device(settings[i].device.front(), {.threads = static_cast<int>(settings[i].threads)}));
     service->devices_.push_back(std::move(device));
     ASSIGN_OR_RETURN(auto opened, llm::open_model_file(plan.model_paths[i]));
-    // Shared between the weights, which may use its bytes in place, and the task that reads its words.
-    std::shared_ptr<llm::ModelFile> file = std::move(opened);
+    const auto file = files.emplace_back(std::move(opened));
+    tokenizers.push_back(std::async(std::launch::async, [file, &plan] { return read_tokenizer(*file, plan.trace); }));
     weights.push_back(std::async(std::launch::async, [file, &plan, &device = *service->devices_.back(), i] {
       return read_weights(file, device, load_options(*plan.config, plan.config->models[i]), plan.trace);
     }));
-    words.push_back(std::async(std::launch::async, [file, &plan] { return read_words(*file, plan.trace); }));
   }
-  std::vector<std::shared_ptr<const llm::Tokenizer>> tokenizers;
-  for (auto& future : words) {
-    ASSIGN_OR_RETURN(auto ready, future.get());
-    tokenizers.push_back(std::move(ready.tokenizer));
-    services.push_back({std::move(ready.chat)});
+  std::vector<inferlet::ModelServices> services;
+  for (size_t i = 0; i < settings.size(); ++i) {
+    ASSIGN_OR_RETURN(auto chat, read_template(*files[i], tokenizers[i], plan.trace));
+    services.push_back({std::move(chat)});
   }
   {
     const trace::Span span(plan.trace, "runtime");
@@ -104,8 +107,10 @@ Result<std::unique_ptr<LocalService>> LocalService::start(const ServicePlan& pla
     ASSIGN_OR_RETURN(service->program_, service->runtime_->load(plan.program));
   }
   for (size_t i = 0; i < settings.size(); ++i) {
+    ASSIGN_OR_RETURN(auto tokenizer, tokenizers[i].get());
     ASSIGN_OR_RETURN(auto model, weights[i].get());
-    ASSIGN_OR_RETURN(const auto id, service->engine_->add_model(name_of(settings[i]), std::move(model), tokenizers[i]));
+    ASSIGN_OR_RETURN(const auto id,
+                     service->engine_->add_model(name_of(settings[i]), std::move(model), std::move(tokenizer)));
     service->models_.push_back(id);
   }
   return service;

@@ -27,7 +27,7 @@ class RunTest(PieTest):
         self.pie("config", "init", "--dummy")
 
     def guest(self, name):
-        return GUESTS / f"{name}.wasm"
+        return GUESTS / f"{name.replace('_', '-')}.wasm"
 
 
 class Text(RunTest):

@@ -13,7 +13,7 @@
 namespace hearth::inferlet {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // a schema fixes the order in which properties are written
 using Tokens = std::vector<uint32_t>;
 using Call = std::tuple<std::string, std::string>;
 using ToolEvent = Variant<Case<"start">, Case<"call", Call>>;

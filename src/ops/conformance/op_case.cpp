@@ -1,5 +1,7 @@
 #include "ops/conformance/op_case.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/nearest_word.h"
@@ -103,7 +105,13 @@ Result<OpCase> make_case(const OpInfo& op, std::string_view case_name, const Cas
   CHECK(made.inputs.size() == op.inputs.size() && made.outputs.size() == op.outputs.size());
   for (auto* list : {&made.inputs, &made.outputs})
     for (CaseTensor& t : *list)
-      if (t.dims.size() >= 2 && !is_quantised(t.dtype)) t.row_padding = row_padding;
+      if (t.dims.size() >= 2 && !is_quantised(t.dtype)) {
+        const int64_t columns = t.dims[0] == 0 ? 0 : checked_count(t.dims) / t.dims[0];
+        if (checked_count(std::vector<int64_t>{t.dims[0], columns + row_padding}) < 0)
+          return fail(ErrorKind::Usage, "[{}] row_padding; with it {} has more elements than {}", op.name, t.name,
+                      kMaxCaseElements);
+        t.row_padding = row_padding;
+      }
   return made;
 }
 

@@ -92,7 +92,7 @@ class Runner {
   }
 
   Result<TensorView> input(const CaseTensor& t) {
-    if (case_.pack_sources > 0 && t.name == "w") return packed(t);
+    if (case_.pack_sources > 0 && (t.name == "w" || t.name == "table")) return packed(t);
     return place(t);
   }
 

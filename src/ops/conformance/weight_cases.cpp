@@ -31,6 +31,7 @@ void build_gather_rows(CaseBuilder& b) {
     ids.push_back(static_cast<int32_t>(i == 0 ? v - 1 : i == 1 ? 0 : b.random().below(v)));
   b.ints("ids", ids);
   b.output("y", b.types().activation, {m, n});
+  b.pack(b.size("pack_sources"));
 }
 
 void build_convert(CaseBuilder& b) {
@@ -64,11 +65,12 @@ void add_weight_cases(std::vector<OpCases>& all) {
        build_matmul});
   all.push_back({Op::GatherRows,
                  kActivation | kWeightAxis,
-                 {{"batch_size", 5}, {"vocab_size", 19}, {"hidden_size", 64}, {"scale", 1}},
+                 {{"batch_size", 5}, {"vocab_size", 19}, {"hidden_size", 64}, {"scale", 1}, {"pack_sources", 0}},
                  {{"single", {{"batch_size", 1}, {"vocab_size", 1}, {"hidden_size", 1}}},
                   {"empty", {{"batch_size", 0}}},
                   {"odd", {{"hidden_size", 67}}},
                   {"scaled", {{"scale", 25.298221}}},
+                  {"packed", {{"pack_sources", 1}, {"vocab_size", 45}, {"hidden_size", 96}}},
                   {"strided", {{"row_padding", 3}}},
                   {"production", {{"batch_size", 32}, {"vocab_size", 4096}, {"hidden_size", 576}}}},
                  build_gather_rows});

@@ -1,13 +1,17 @@
 # Each instruction set's folder has flags of its own; no other file may use those instructions. The kernels are optimised
-# in every build type (a debug build would take minutes for a sentence), and products and sums are contracted only where
-# the code says fma: a row's result must not depend on how a template was compiled.
+# in every build type: a debug build would take minutes for a sentence. Under sanitizers less, or they take minutes to
+# compile. Products and sums are contracted only where the code says fma: a row's result must not depend on how a template
+# was compiled. -Wno-uninitialized: gcc 12 faults its own headers.
 foreach(isa portable avx2 avx512)
-  set(isa_flags -O3 -ffp-contract=off -fno-trapping-math -Wno-uninitialized)  # the last: gcc 12 faults its own headers
+  set(isa_flags -O3 -ffp-contract=off -fno-trapping-math -Wno-uninitialized)
+  if(HEARTH_SANITIZE)
+    list(TRANSFORM isa_flags REPLACE "^-O3$" "-O1")
+  endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     if(isa STREQUAL "avx2")
       list(APPEND isa_flags -mavx2 -mfma -mf16c)
     elseif(isa STREQUAL "avx512")
-      list(APPEND isa_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512 -Wno-uninitialized)
+      list(APPEND isa_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     endif()
   endif()
   if(isa STREQUAL "portable")

@@ -18,6 +18,7 @@ constexpr int64_t kFirstFront = 128;  // candidates that a draw looks at first
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 
 struct Scratch {
+  double* weights;   // [n]
   int32_t* indices;  // [n]
   float* segments;   // [ceil(n / kSegment)]
 };
@@ -60,6 +61,7 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
   // Without top_k the mass of the whole row is known from one pass, and the front of the order usually decides.
   int64_t wanted = limited ? d.top_k : std::min(n, kFirstFront);
   const double whole = limited ? 0 : scan.mass(x, n, most, static_cast<float>(1.0 / temperature));
+  int64_t known = 0;  // weights of the order's first values: a longer front begins with the same ones
   for (;; wanted = std::min(n, wanted * 8)) {
     int64_t kept = front(scan, x, n, wanted, s);
     const bool complete = limited || wanted >= n;
@@ -70,7 +72,8 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
     double total = 0;
     int64_t count = 0;
     for (; count < kept; ++count) {
-      const double w = weight(count);
+      if (count >= known) s.weights[count] = weight(count);
+      const double w = s.weights[count];
       if (count > 0 && (w == 0 || w < bound)) {
         cut = true;
         break;
@@ -78,6 +81,7 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
       total += w;
     }
     kept = count;
+    known = std::max(known, count);
     if (!complete && !cut) {
       if (bound > 0) continue;  // the mass that min_p keeps is not known yet
       total = whole;
@@ -87,7 +91,7 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
     bool reached = d.top_p >= 1;
     if (d.top_p < 1) {
       for (int64_t i = 0; i < kept && !reached; ++i) {
-        running += weight(i);
+        running += s.weights[i];
         if (running >= target_p) {
           kept = i + 1;
           total = running;
@@ -98,7 +102,7 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
     }
     running = 0;
     for (int64_t i = 0; i < kept; ++i) {
-      running += weight(i);
+      running += s.weights[i];
       if (running > static_cast<double>(d.uniform) * total) return s.indices[i];
     }
     if (complete || cut || (d.top_p < 1 && reached)) return s.indices[kept - 1];
@@ -106,11 +110,13 @@ int32_t draw(const RowScan& scan, const float* x, int64_t n, const Draw& d, cons
 }
 
 Scratch scratch_for(CpuStream& stream, int64_t n) {
-  const size_t segments = static_cast<size_t>((n + kSegment - 1) / kSegment);
+  const size_t count = static_cast<size_t>(n), segments = (count + kSegment - 1) / kSegment;
   void* memory =
-      scratch(stream, kScratchRows, static_cast<size_t>(n) * sizeof(int32_t) + segments * sizeof(float) + 64);
-  auto* indices = static_cast<int32_t*>(memory);
-  return {indices, indices != nullptr ? reinterpret_cast<float*>(indices + n) : nullptr};
+      scratch(stream, kScratchRows, count * (sizeof(double) + sizeof(int32_t)) + segments * sizeof(float) + 64);
+  if (memory == nullptr) return {};
+  auto* weights = static_cast<double*>(memory);
+  auto* indices = reinterpret_cast<int32_t*>(weights + n);
+  return {weights, indices, reinterpret_cast<float*>(indices + n)};
 }
 
 float float_at(const HearthTensor& t, int64_t i) {

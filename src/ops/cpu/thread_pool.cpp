@@ -94,6 +94,7 @@ void ThreadPool::serve(Worker& worker, int part) {
       }
     }
     if ((ticket & 1) != 0) continue;
+    if (stop_.load(std::memory_order_relaxed)) return;  // the end is a ticket without a job
     if (!worker.ticket.compare_exchange_strong(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
     job_(context_, part, static_cast<int>(workers_.size()) + 1);
     worker.done.store(ticket, std::memory_order_release);

@@ -58,6 +58,17 @@ TEST(ThreadPool, CanBeDestroyedWhileItSpinsOrSleeps) {
   }
 }
 
+TEST(ThreadPool, ItsEndRunsNoJob) {
+  for (int i = 0; i < 2000; ++i) {
+    std::atomic<int> runs{0};
+    {
+      ThreadPool pool(2);  // ended while its worker starts, or spins behind a job
+      if (i % 2 == 0) pool.parallel([&](int, int) { ++runs; });
+    }
+    ASSERT_EQ(runs.load(), i % 2 == 0 ? 2 : 0);
+  }
+}
+
 TEST(ThreadPool, CountsTheCoresOfTheAffinityMask) {
   EXPECT_GE(usable_cores(), 1);
   EXPECT_LE(usable_cores(), static_cast<int>(std::thread::hardware_concurrency()));

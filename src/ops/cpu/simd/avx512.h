@@ -203,12 +203,16 @@ inline float quantise32(const T* x, int32_t* words, int64_t stride, int32_t* sum
   const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(u), _mm512_abs_ps(v)));
   const __m512 inverse = _mm512_set1_ps(most > 0 ? 127.0f / most : 0.0f);
   const __m512i i = _mm512_cvtps_epi32(_mm512_mul_ps(u, inverse)), j = _mm512_cvtps_epi32(_mm512_mul_ps(v, inverse));
-  alignas(32) int32_t bytes[8];
-  _mm_store_si128(reinterpret_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(i));
-  _mm_store_si128(reinterpret_cast<__m128i*>(bytes + 4), _mm512_cvtepi32_epi8(j));
-  for (int k = 0; k < 8; ++k) words[k * stride] = bytes[k];
-  sums[0] = _mm512_reduce_add_epi32(i);
-  sums[1] = _mm512_reduce_add_epi32(j);
+  const __m256i bytes =
+      _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(i)), _mm512_cvtepi32_epi8(j), 1);
+  alignas(32) int32_t groups[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(groups), bytes);
+  for (int k = 0; k < 8; ++k) words[k * stride] = groups[k];
+  const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
+  const __m128i pairs = _mm_hadd_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
+  const __m128i halves = _mm_hadd_epi32(pairs, pairs);
+  sums[0] = _mm_cvtsi128_si32(halves);
+  sums[1] = _mm_extract_epi32(halves, 1);
   const __mmask16 bad = _mm512_cmp_ps_mask(u, u, _CMP_UNORD_Q) | _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   return bad != 0 ? __builtin_nanf("") : most / 127.0f;
 }
