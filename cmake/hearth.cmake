@@ -7,6 +7,9 @@ if(HEARTH_SANITIZE)
   add_compile_options(-fsanitize=${HEARTH_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${HEARTH_SANITIZE})
 endif()
+if(HEARTH_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of our own code steers the fuzzers
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)  # gcc 12 reports std::expected, std::variant and string + string wrongly
 endif()

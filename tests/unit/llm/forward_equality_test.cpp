@@ -14,14 +14,15 @@ struct Case {
   bool mixed;
 };
 
-std::string case_name(const ::testing::TestParamInfo<Case>& info) {
-  const Case& c = info.param;
+std::string case_name(const ::testing::TestParamInfo<Case>& given) {
+  const Case& c = given.param;
   return c.device + c.isa + "_" + c.architecture + (c.mixed ? "_mixed" : "");
 }
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& [device, isa] : {std::pair{"ref", ""}, {"cpu", "portable"}, {"cpu", "avx2"}, {"cpu", "avx512"}}) {
+  for (const auto& [device, isa] :
+       {std::pair{"ref", ""}, std::pair{"cpu", "portable"}, std::pair{"cpu", "avx2"}, std::pair{"cpu", "avx512"}}) {
     for (const char* arch : {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "mistral", "phi3"})
       cases.push_back({device, isa, arch, false});
     cases.push_back({device, isa, "llama", true});

@@ -61,8 +61,9 @@ class HostileFiles : public ::testing::Test {
   std::string damage(std::string text, size_t interesting) {
     static constexpr uint64_t kNumbers[] = {
         0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF};
-    const size_t range = std::min(interesting, text.size());
     for (uint32_t n = 1 + random_() % 3; n > 0; --n) {
+      const size_t range = std::min(interesting, text.size());  // earlier damage may have made it shorter
+      if (range == 0) break;
       const size_t at = random_() % range;
       switch (random_() % 5) {
         case 0:

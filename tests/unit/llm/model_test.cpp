@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstring>
 
@@ -83,7 +84,7 @@ TEST_F(PreparedModel, NoRoomMeansMemoryAndNothingLeftBehind) {
   rlimit old{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{64 << 10, old.rlim_max};  // the file is larger: writing fails like on a full disk
+  const rlimit small{16 << 10, old.rlim_max};  // the file is larger: writing fails like on a full disk
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   const auto model = load();
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
@@ -161,7 +162,7 @@ TEST_F(RefModel, AMaskHidesWhatItSays) {
   };
   const auto plain = last_row(batch());
   const std::vector<uint8_t> all{0xFF}, without_second{0xFD};
-  const std::vector<int32_t> none{-1, -1, -1}, on_last{-1, -1, 0};
+  const std::vector<int32_t> on_last{-1, -1, 0}, behind_the_end{-1, -1, 1};
   StepBatch b = batch();
   b.mask = all;
   b.mask_offset = on_last;
@@ -176,7 +177,7 @@ TEST_F(RefModel, AMaskHidesWhatItSays) {
   const auto other = last_row(c);
   // The second token still reaches it through nothing: the first row is before it.
   EXPECT_EQ(other, hidden);
-  c.mask_offset = std::vector<int32_t>{-1, -1, 1};
+  c.mask_offset = behind_the_end;
   EXPECT_FALSE(model_->forward(c, kv_));
 }
 
