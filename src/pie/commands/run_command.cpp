@@ -1,9 +1,9 @@
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
+#include <functional>
 #include <future>
-#include <mutex>
+#include <memory>
 #include <optional>
 
 #include "base/file.h"
@@ -26,6 +26,9 @@ using Clock = std::chrono::steady_clock;
 class Output {
  public:
   explicit Output(std::filesystem::path files) : files_(std::move(files)) {}
+
+  // Asked once, when the first words come: how many tokens were computed until then.
+  void count_tokens(std::function<uint64_t()> count) { count_tokens_ = std::move(count); }
 
   void text(std::string_view text) {
     if (text.empty()) return;
@@ -56,16 +59,27 @@ class Output {
 
   bool anything() const { return first_.has_value(); }
   std::optional<Clock::time_point> first() const { return first_; }
+  uint64_t tokens_at_first() const { return tokens_at_first_; }
 
  private:
   void note_first() {
-    if (!first_) first_ = Clock::now();
+    if (first_) return;
+    first_ = Clock::now();
+    if (count_tokens_) tokens_at_first_ = count_tokens_();
   }
   std::filesystem::path files_;
   int file_count_ = 0;
   bool open_line_ = false;
   std::optional<Clock::time_point> first_;
+  std::function<uint64_t()> count_tokens_;
+  uint64_t tokens_at_first_ = 0;
 };
+
+uint64_t tokens_computed(LocalService& service) {
+  uint64_t count = 0;
+  for (const auto id : service.models()) count += service.engine().stats(id).tokens_computed;
+  return count;
+}
 
 void print_stats(const RunOptions& options, LocalService& service, const Output& output, Clock::time_point started) {
   const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
@@ -76,25 +90,24 @@ void print_stats(const RunOptions& options, LocalService& service, const Output&
   fmt::print(stderr, ", {:.0f} ms in all\n", ms(now - options.begin));
   for (const auto id : service.models()) {
     const auto stats = service.engine().stats(id);
-    fmt::print(stderr, "{} tokens computed in {} steps, {} taken from earlier pages", stats.tokens_computed,
+    fmt::print(stderr, "{} tokens computed in {} steps, {} taken from earlier pages\n", stats.tokens_computed,
                stats.steps, stats.tokens_from_prefix);
-    // The steps after the first output are the ones that decode.
-    if (const auto first = output.first(); first && stats.steps > 1)
-      fmt::print(stderr, "; {:.1f} steps/s after the first output",
-                 static_cast<double>(stats.steps - 1) / (ms(now - *first) / 1000));
-    fmt::print(stderr, "\n");
   }
+  if (const auto first = output.first(); first && now > *first)
+    fmt::print(stderr, "{:.1f} tokens/s after the first output\n",
+               static_cast<double>(tokens_computed(service) - output.tokens_at_first()) / (ms(now - *first) / 1000));
 }
 
 Result<> run_guest(const RunOptions& options, LocalService& service, Output& output, std::stop_token stop) {
-  std::promise<Result<std::string>> ended;
-  auto ending = ended.get_future();
+  // Shared with the event, which may still be returning on its thread when the wait below is over.
+  const auto ended = std::make_shared<std::promise<Result<std::string>>>();
+  auto ending = ended->get_future();
   inferlet::ProcessEvents events{
       .on_stdout = [&](std::string_view text) { output.text(text); },
       .on_stderr = [&](std::string_view text) { output.error(text); },
       .on_message = [&](std::string_view text) { output.message(text); },
       .on_file = [&](std::string bytes) { output.file(bytes); },
-      .on_exit = [&](Result<std::string> result) { ended.set_value(std::move(result)); },
+      .on_exit = [ended](Result<std::string> result) { ended->set_value(std::move(result)); },
   };
   ASSIGN_OR_RETURN(auto input, guest_arguments(service.program()->name(), options.arguments));
   ASSIGN_OR_RETURN(const auto process, service.runtime().launch(service.program(), std::move(input.json),
@@ -147,6 +160,7 @@ Result<> run_inferlet(const RunOptions& options, std::stop_token stop) {
     if (stop.stop_requested()) return fail(ErrorKind::Cancelled, "[run] interrupted");
     log_info("[run] {}: started in {} ms", plan.program.string(),
              std::chrono::duration_cast<std::chrono::milliseconds>(started - options.begin).count());
+    output.count_tokens([&service] { return tokens_computed(*service); });
     done = run_guest(options, *service, output, stop);
     if (options.stats || config.models.front().enable_profiling) {
       output.end_line();
