@@ -49,7 +49,7 @@ def pie_run(pie: str, tokens: int, extra: list[str] = []) -> dict:
     errors = process.stderr.read().decode()
     if process.wait() != 0:
         sys.exit(f"{' '.join(command)} failed:\n{errors}")
-    rate = re.search(r"([\d.]+) steps/s after the first output", errors)  # one sequence: a step is a token
+    rate = re.search(r"([\d.]+) tokens/s after the first output", errors)
     if not rate or first is None:
         sys.exit(f"no decode rate or no text from pie run --stats:\n{errors}")
     return {"first_token_ms": first * 1e3, "decode": float(rate.group(1)), "stats": errors}

@@ -122,7 +122,7 @@ class Runner {
     out.bytes.resize(static_cast<size_t>(p.rows * p.row_bytes));
     for (int64_t r = 0; r < p.rows; ++r) {
       const std::byte* row = image.data() + r * p.row_stride_bytes;
-      std::memcpy(out.bytes.data() + r * p.row_bytes, row, static_cast<size_t>(p.row_bytes));
+      if (p.row_bytes > 0) std::memcpy(out.bytes.data() + r * p.row_bytes, row, static_cast<size_t>(p.row_bytes));
       for (int64_t i = p.row_bytes; i < p.row_stride_bytes; ++i)
         if (row[i] != kUnwritten)
           return fail(ErrorKind::Internal, "[{}] {} wrote {} bytes behind the end of row {} of {}", case_.op->name,

@@ -48,9 +48,9 @@ class Harness {
 
   std::filesystem::path folder;
   std::unique_ptr<ops::Device> device;
+  Record last;  // of run(); outlives the runtime, which may still write into it
   engine::Engine engine{engine::EngineOptions{}};
   std::unique_ptr<Runtime> runtime;
-  Record last;  // of run()
 };
 
 }  // namespace hearth::inferlet

@@ -168,8 +168,8 @@ TEST(Launch, WaitsForAPlace) {
 }
 
 TEST(Launch, CancelBeforeThereIsAPlace) {
+  Record first, second;  // the spinner ends with the harness: its record must outlive it
   Harness harness({.max_instances = 1});
-  Record first, second;
   auto spinner = harness.launch(spin(), first);
   auto waiting = harness.launch(echo(), second);
   waiting->cancel();

@@ -69,6 +69,7 @@ TEST_F(ForcedIsa, ObjectsOfAnInstructionSetShareNoFunctions) {
         char kind = 0;
         char name[900] = {};
         if (std::sscanf(line, "%*s %c %899s", &kind, name) != 2) continue;
+        if (std::string_view(name) == "DW.ref.__gxx_personality_v0") continue;  // data, and the same in every object
         const bool shared = std::string_view("WVuTDBC").find(kind) != std::string_view::npos;
         const bool entry_point = std::string_view(name).starts_with(std::string("hearth_cpu_") + isa + "_");
         EXPECT_TRUE(!shared || entry_point)
