@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/quote_bytes.h"
 #include "llm/tokenizer_utf8.h"
 
 namespace hearth::llm {
@@ -51,14 +52,15 @@ class Parser {
       take(";");
       skip();
       const size_t rule = rule_index(name);
-      if (rules_[rule].body) return fail(ErrorKind::Invalid, "[grammar] rule {:?} is defined twice", name);
+      if (rules_[rule].body) return fail(ErrorKind::Invalid, "[grammar] rule {} is defined twice", quote_bytes(name));
       if (defined_.empty()) first_ = rule;
       defined_.push_back(rule);
       rules_[rule].body = std::move(body);
     }
     if (defined_.empty()) return fail(ErrorKind::Invalid, "[grammar] no rules");
     for (const Rule& rule : rules_) {
-      if (!rule.body) return fail(ErrorKind::Invalid, "[grammar] rule {:?} is used but not defined", rule.name);
+      if (!rule.body)
+        return fail(ErrorKind::Invalid, "[grammar] rule {} is used but not defined", quote_bytes(rule.name));
     }
     return std::move(rules_);
   }
@@ -72,7 +74,7 @@ class Parser {
   std::unexpected<Error> wrong(std::string_view need) const {
     const auto line = 1 + std::ranges::count(text_.substr(0, at_), '\n');
     std::string_view got = text_.substr(at_, 20);
-    return fail(ErrorKind::Invalid, "[grammar] line {}; got {:?}, need {}", line, got, need);
+    return fail(ErrorKind::Invalid, "[grammar] line {}; got {}, need {}", line, quote_bytes(got), need);
   }
 
   void skip() {

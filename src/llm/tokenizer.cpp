@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/quote_bytes.h"
 #include "llm/tokenizer_encoder.h"
 
 namespace hearth::llm {
@@ -81,8 +82,8 @@ Result<TokenizerParts> make_parts(const TokenizerSource& source) {
   if (source.model == "gpt2") return tokenizer_parts_from_bpe(source);
   if (source.model == "llama") return tokenizer_parts_from_spm(source);
   return fail(ErrorKind::Unsupported,
-              "[tokenizer] model; got {:?}, need gpt2 (byte-level BPE), llama (SentencePiece) or a tokenizer.json",
-              source.model.substr(0, 64));
+              "[tokenizer] model; got {}, need gpt2 (byte-level BPE), llama (SentencePiece) or a tokenizer.json",
+              quote_bytes(source.model));
 }
 
 }  // namespace

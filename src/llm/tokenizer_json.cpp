@@ -1,6 +1,7 @@
 // Tokenizers from the text of a tokenizer.json.
 #include <nlohmann/json.hpp>
 
+#include "base/quote_bytes.h"
 #include "llm/tokenizer_byte_level.h"
 #include "llm/tokenizer_rust.h"
 
@@ -48,8 +49,8 @@ Result<DecoderForm> read_decoder(const Json& decoder) {
   });
   if (!unknown.empty()) {
     return fail(ErrorKind::Unsupported,
-                "[tokenizer.json] decoder; got {:?}, need ByteLevel, ByteFallback, Metaspace, Replace, Strip or Fuse",
-                unknown);
+                "[tokenizer.json] decoder; got {}, need ByteLevel, ByteFallback, Metaspace, Replace, Strip or Fuse",
+                quote_bytes(unknown));
   }
   return form;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/quote_bytes.h"
+
 namespace hearth::llm {
 namespace {
 
@@ -106,7 +108,7 @@ Result<PreTokenizer> find_pre_tokenizer(string_view name) {
     if (!known.empty()) known += ", ";
     known += named.name;
   }
-  return fail(ErrorKind::Unsupported, "[tokenizer] pre-tokenizer; got {:?}, need one of {}", name.substr(0, 64), known);
+  return fail(ErrorKind::Unsupported, "[tokenizer] pre-tokenizer; got {}, need one of {}", quote_bytes(name), known);
 }
 
 }  // namespace hearth::llm

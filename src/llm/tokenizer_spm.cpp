@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/quote_bytes.h"
 #include "llm/tokenizer_encoder.h"
 #include "llm/tokenizer_utf8.h"
 
@@ -230,7 +231,8 @@ Result<TokenizerParts> tokenizer_parts_from_spm(const TokenizerSource& source) {
     const TokenKind kind = vocabulary.kind[id];
     if (kind == TokenKind::Byte) {
       const int value = byte_token_value(text);
-      if (value < 0) return fail(ErrorKind::Invalid, "[tokenizer] byte token {}; got {:?}, need <0xHH>", id, text);
+      if (value < 0)
+        return fail(ErrorKind::Invalid, "[tokenizer] byte token {}; got {}, need <0xHH>", id, quote_bytes(text));
       vocabulary.bytes.emplace_back(1, char(value));
     } else {
       const bool plain = kind == TokenKind::Plain || kind == TokenKind::Added;
