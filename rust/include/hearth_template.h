@@ -1,6 +1,6 @@
-// Chat templates: Jinja as the model hubs render it (trim_blocks, lstrip_blocks, Python's string methods, tojson without
-// HTML escapes, raise_exception, strftime_now, loop controls). A template is immutable; render may be called from any
-// thread at once. Rendering is bounded by instructions ("fuel") and by the size of what it writes.
+// Chat templates: Jinja as the model hubs render it (trim_blocks, lstrip_blocks, Python's string methods, tojson
+// without HTML escapes, raise_exception, strftime_now, loop controls). A template is immutable; render may be called
+// from any thread at once. Rendering is bounded by instructions ("fuel") and by the size of what it writes.
 #pragma once
 
 #include <stdint.h>
@@ -17,8 +17,7 @@ typedef struct hearth_template hearth_template;
 // not fit. Called by templates that use strftime_now.
 typedef size_t (*hearth_strftime_now)(char* out, size_t size, const char* format);
 
-char* hearth_template_compile(const char* source, size_t size, hearth_strftime_now strftime_now,
-                              hearth_template** out);
+char* hearth_template_compile(const char* source, size_t size, hearth_strftime_now strftime_now, hearth_template** out);
 void hearth_template_free(hearth_template* compiled);  // NULL is fine
 
 typedef struct hearth_template_limits {

@@ -42,7 +42,8 @@ char* hearth_tokenizer_encode(const hearth_tokenizer* tokenizer, const char* tex
 
 // Calls `each` once per token of a tokenizer made from JSON, in no order; it must not throw.
 char* hearth_tokenizer_vocabulary(const hearth_tokenizer* tokenizer, void* context,
-                                  void (*each)(void* context, uint32_t id, const char* text, size_t size, uint8_t kind));
+                                  void (*each)(void* context, uint32_t id, const char* text, size_t size,
+                                               uint8_t kind));
 // Writes {"normalizer": …, "pre_tokenizer": …, "decoder": …}, each as tokenizer.json has it or null.
 char* hearth_tokenizer_describe(const hearth_tokenizer* tokenizer, hearth_sink json);
 

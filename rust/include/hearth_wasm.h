@@ -3,11 +3,12 @@
 //
 // Values on the wire, little-endian: bool u8; integers and floats their own size; string and list a u32 count, then the
 // elements; option u8 (1: a value follows); result u8 (0 ok, 1 error), then the payload; variant and enum a u32 case
-// number, then the payload; record and tuple their fields; a resource argument u32 rep; a resource result u32 type, u32 rep;
-// a result of type own<pollable> u64: a hearth_wasm_event, whose reference is given away.
+// number, then the payload; record and tuple their fields; a resource argument u32 rep; a resource result u32 type, u32
+// rep; a result of type own<pollable> u64: a hearth_wasm_event, whose reference is given away.
 //
-// Threads: an engine is set up by one thread; compile, load, link and start may then be called from any thread. Callbacks
-// of one guest come one at a time, on worker threads, on the guest's fiber: they must not rely on thread-locals across calls.
+// Threads: an engine is set up by one thread; compile, load, link and start may then be called from any thread.
+// Callbacks of one guest come one at a time, on worker threads, on the guest's fiber: they must not rely on
+// thread-locals across calls.
 #pragma once
 
 #include <stdbool.h>
@@ -31,18 +32,19 @@ typedef struct {
 
 enum {
   HEARTH_WASM_OK = 0,
-  HEARTH_WASM_INVALID = 1,       // the bytes are not what they should be
-  HEARTH_WASM_UNSUPPORTED = 2,   // an import that nothing here serves, or with another type
+  HEARTH_WASM_INVALID = 1,      // the bytes are not what they should be
+  HEARTH_WASM_UNSUPPORTED = 2,  // an import that nothing here serves, or with another type
   HEARTH_WASM_TRAP = 3,
   HEARTH_WASM_MEMORY_LIMIT = 4,
   HEARTH_WASM_TIME_LIMIT = 5,
   HEARTH_WASM_CANCELLED = 6,
-  HEARTH_WASM_EXIT = 7,          // wasi:cli/exit; `status` has the code
-  HEARTH_WASM_ERROR_VALUE = 8,   // run returned its error: `text` is that
+  HEARTH_WASM_EXIT = 7,         // wasi:cli/exit; `status` has the code
+  HEARTH_WASM_ERROR_VALUE = 8,  // run returned its error: `text` is that
   HEARTH_WASM_INTERNAL = 9,
 };
 
-// What went wrong. `text` is one line; `detail` (the guest's backtrace) may be empty. Both are owned: see _failure_clear.
+// What went wrong. `text` is one line; `detail` (the guest's backtrace) may be empty. Both are owned: see
+// _failure_clear.
 typedef struct {
   uint32_t kind;
   int32_t status;
@@ -55,10 +57,10 @@ void hearth_wasm_failure_clear(hearth_wasm_failure* failure);
 
 typedef struct {
   uint32_t worker_threads;
-  uint32_t max_instances;   // one more start waits for a place
-  uint64_t memory_bytes;    // of one guest, over all its linear memories
-  uint32_t preempt_ms;      // a computing guest yields after this many 1 ms ticks
-  uint32_t max_resources;   // handles of one guest in WASI's own tables
+  uint32_t max_instances;  // one more start waits for a place
+  uint64_t memory_bytes;   // of one guest, over all its linear memories
+  uint32_t preempt_ms;     // a computing guest yields after this many 1 ms ticks
+  uint32_t max_resources;  // handles of one guest in WASI's own tables
   // A guest gave up its handle (or ended).
   void (*drop)(void* guest, uint32_t type, uint32_t rep);
 } hearth_wasm_config;
@@ -66,22 +68,26 @@ typedef struct {
 hearth_wasm_engine* hearth_wasm_engine_new(const hearth_wasm_config* config, hearth_wasm_failure* failure);
 // Every guest must have ended.
 void hearth_wasm_engine_delete(hearth_wasm_engine* engine);
-// Hex digest of everything that precompiled code depends on: settings, processor features, wasmtime's version. 16 letters.
+// Hex digest of everything that precompiled code depends on: settings, processor features, wasmtime's version. 16
+// letters.
 void hearth_wasm_engine_key(const hearth_wasm_engine* engine, char key[16]);
 
 // ---- what guests may import, beside all of WASI 0.2 (whose network is closed)
 enum { HEARTH_WASM_DONE = 0, HEARTH_WASM_TRAPPED = 1, HEARTH_WASM_WAIT = 2 };
-// A host function. `guest` is what start() was given. *result points to memory of the callee that holds until the guest's
-// next call. DONE: the results on the wire; TRAPPED: a text; WAIT (async functions only): a u64 event on the wire, whose
-// reference is given away: when it is set, the function is called again with arguments == NULL for its result.
+// A host function. `guest` is what start() was given. *result points to memory of the callee that holds until the
+// guest's next call. DONE: the results on the wire; TRAPPED: a text; WAIT (async functions only): a u64 event on the
+// wire, whose reference is given away: when it is set, the function is called again with arguments == NULL for its
+// result.
 typedef uint32_t (*hearth_wasm_call)(void* function, void* guest, const uint8_t* arguments, size_t size,
                                      hearth_wasm_bytes* result);
 void hearth_wasm_add_resource(hearth_wasm_engine* engine, const char* interface, const char* name, uint32_t type,
                               hearth_wasm_failure* failure);
-// `signature` as WIT writes it, without parameter names: "func(borrow<tokenizer>, string) -> list<u32>". A component whose
-// import differs is refused when it is linked. Common shapes take a typed path, the others wasmtime's dynamic values.
-void hearth_wasm_add_function(hearth_wasm_engine* engine, const char* interface, const char* name, const char* signature,
-                              hearth_wasm_call call, void* function, bool is_async, hearth_wasm_failure* failure);
+// `signature` as WIT writes it, without parameter names: "func(borrow<tokenizer>, string) -> list<u32>". A component
+// whose import differs is refused when it is linked. Common shapes take a typed path, the others wasmtime's dynamic
+// values.
+void hearth_wasm_add_function(hearth_wasm_engine* engine, const char* interface, const char* name,
+                              const char* signature, hearth_wasm_call call, void* function, bool is_async,
+                              hearth_wasm_failure* failure);
 
 // ---- programs
 hearth_wasm_code* hearth_wasm_compile(const hearth_wasm_engine* engine, const uint8_t* wasm, size_t size,

@@ -1,11 +1,12 @@
 #include "base/file.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <vector>
 
 namespace hearth {
@@ -13,9 +14,9 @@ namespace {
 
 std::unexpected<Error> system_error(std::string_view what, const std::filesystem::path& path) {
   const int code = errno;
-  const ErrorKind kind = code == ENOENT                                       ? ErrorKind::NotFound
+  const ErrorKind kind = code == ENOENT                                      ? ErrorKind::NotFound
                          : code == ENOSPC || code == EDQUOT || code == EFBIG ? ErrorKind::Limit
-                                                                              : ErrorKind::Io;
+                                                                             : ErrorKind::Io;
   return fail(kind, "[file] {} {}: {}", what, path.string(), std::strerror(code));
 }
 
@@ -24,7 +25,7 @@ std::unexpected<Error> system_error(std::string_view what, const std::filesystem
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error("open", path);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     return fail(ErrorKind::Invalid, "[file] {} is not a regular file", path.string());
@@ -120,7 +121,9 @@ Result<> AtomicFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Result<> AtomicFile::write(std::string_view text) { return write(std::as_bytes(std::span(text.data(), text.size()))); }
+Result<> AtomicFile::write(std::string_view text) {
+  return write(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Result<> AtomicFile::pad_to(uint64_t alignment) {
   static constexpr std::byte kZeros[4096] = {};

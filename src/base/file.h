@@ -13,7 +13,8 @@
 
 namespace hearth {
 
-// A read-only map of a whole file. Move-only; the bytes live as long as the object. An empty file maps to an empty span.
+// A read-only map of a whole file. Move-only; the bytes live as long as the object. An empty file maps to an empty
+// span.
 class MappedFile {
  public:
   static Result<MappedFile> open(const std::filesystem::path& path);

@@ -2,14 +2,14 @@
 // CHECK is for our own bugs only. Text form: `[where] what; got X, need Y`.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <expected>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace hearth {
 
@@ -59,19 +59,19 @@ template <class... Args>
 #define HEARTH_CONCAT(a, b) HEARTH_CONCAT_(a, b)
 
 // TRY(expr): returns the error of `expr` from this function, else goes on.
-#define TRY(expr)                                                                \
-  do {                                                                           \
+#define TRY(expr)                                                                            \
+  do {                                                                                       \
     if (auto result_ = (expr); !result_) return std::unexpected(std::move(result_).error()); \
   } while (0)
 
 // ASSIGN_OR_RETURN(auto x, expr): x is the value, or this function returns the error.
-#define ASSIGN_OR_RETURN_(tmp, lhs, expr)                        \
-  auto tmp = (expr);                                             \
-  if (!tmp) return std::unexpected(std::move(tmp).error());      \
+#define ASSIGN_OR_RETURN_(tmp, lhs, expr)                   \
+  auto tmp = (expr);                                        \
+  if (!tmp) return std::unexpected(std::move(tmp).error()); \
   lhs = std::move(tmp).value()
 #define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_(HEARTH_CONCAT(result_, __LINE__), lhs, expr)
 
-#define CHECK(cond) \
-  do {              \
+#define CHECK(cond)                                                 \
+  do {                                                              \
     if (!(cond)) ::hearth::check_failed(#cond, __FILE__, __LINE__); \
   } while (0)

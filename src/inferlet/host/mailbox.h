@@ -22,7 +22,7 @@ class Mailbox {
   };
 
   void put(std::string text);
-  void close();  // nothing more will come: readers without a text become ready and read nothing
+  void close();                    // nothing more will come: readers without a text become ready and read nothing
   std::shared_ptr<Letter> take();  // the oldest text, or the next one to come
   std::optional<std::string> read(Letter& letter);
   // The reader goes away: a text it has not read goes back to the front.
