@@ -12,7 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A vendor's headers, and the only places (below src/) that may include them.
 ADAPTERS = {
-    r"wasmtime|wasm\.h|hearth_wasm": ("inferlet/wasm",),
+    r"hearth_wasm": ("inferlet/wasm",),
     r"hearth_tokenizer": ("llm/tokenizer",),
     r"hearth_template": ("llm/chat_template",),
     r"hearth_grammar": ("llm/grammar",),

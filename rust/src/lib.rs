@@ -1,7 +1,5 @@
 //! The C face of the Rust libraries that Hearth uses. One module per library, one header per module in `include/`.
 //! Nothing here unwinds into C: every entry point returns an error text instead of panicking.
-pub use wasmtime_c_api::*;
-
 pub mod component;
 pub mod face;
 pub mod grammar;
