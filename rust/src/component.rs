@@ -27,7 +27,7 @@ const CONTRACT: &[&[(&str, &str)]] = &[
     ),
     wit!("deps/pie-instruct/chat.wit", "deps/pie-instruct/reasoning.wit", "deps/pie-instruct/tool-use.wit"),
     wit!("deps/pie-mcp/mcp.wit"),
-    wit!("inferlet.wit"),
+    wit!("inferlet.wit", "sampling.wit"),
 ];
 
 fn parse(files: &[(&str, &str)]) -> Result<UnresolvedPackageGroup, String> {

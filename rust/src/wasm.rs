@@ -351,6 +351,7 @@ fn add_function(linker: &mut LinkerInstance<State>, name: &str, signature: &str,
     const OUTPUT: &str = "func(h) -> option<record{slots: list<variant{token(u32), distribution(tuple<list<u32>, list<f32>>), \
                           logits(list<u8>), logprobs(list<f32>), entropy(f32), embedding(list<u8>)}>, spec-tokens: list<u32>, \
                           spec-positions: list<u32>}>";
+    const ATTACH: &str = "func(h, list<u32>, record{temperature: f32, top-k: u32, top-p: f32, min-p: f32, seed: u64})";
     match shape(signature).as_str() {
         "func(h) -> own<pollable>" => host.add_typed::<(H,), (Resource<DynPollable>,)>(linker, name),
         "func(h) -> u32" => host.add_typed::<(H,), (u32,)>(linker, name),
@@ -360,6 +361,7 @@ fn add_function(linker: &mut LinkerInstance<State>, name: &str, signature: &str,
         "func(h) -> option<string>" => host.add_typed::<(H,), (Option<String>,)>(linker, name),
         "func(h) -> option<list<u8>>" => host.add_typed::<(H,), (Option<Vec<u8>>,)>(linker, name),
         "func(h) -> tuple<list<u32>, list<list<u8>>>" => host.add_typed::<(H,), (Texts,)>(linker, name),
+        ATTACH => host.add_typed::<(H, List, wire::Draw), ()>(linker, name),
         OUTPUT => host.add_typed::<(H,), (Option<wire::Output>,)>(linker, name),
         "func(h, u32)" => host.add_typed::<(H, u32), ()>(linker, name),
         "func(h, h)" => host.add_typed::<(H, H), ()>(linker, name),

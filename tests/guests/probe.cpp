@@ -160,6 +160,54 @@ Result<std::string> contexts() {
   return a.tokens == b.tokens ? std::string("same") : std::string("different");
 }
 
+// The tokens that a sampling draws, one after another.
+Result<std::string> tokens_drawn(const hearth::Sampling& sampling, std::string_view prompt) {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  HEARTH_LET(auto context, hearth::Context::create(model));
+  context.append(prompt);
+  HEARTH_LET(const auto drawn, context.generate(sampling, {.max_tokens = 16}));
+  std::string all;
+  for (const uint32_t token : drawn.tokens) all += (all.empty() ? "" : " ") + std::to_string(token);
+  return all;
+}
+
+// One pass with both kinds of sampler on each of its rows, or the error of it: "5 5, 9 9, 9 9".
+std::string drawn_both_ways(const hearth::Model& model, std::vector<uint32_t> rows,
+                            hearth_inferlet_sampling_draw_t draw) {
+  auto pass = pie_core_inference_constructor_forward_pass(model.borrow());
+  auto self = pie_core_inference_borrow_forward_pass(pass);
+  std::vector<uint32_t> tokens = {5, 6, 7}, positions = {0, 1, 2};
+  auto t = list(tokens), p = list(positions), i = list(rows);
+  pie_core_inference_method_forward_pass_input_tokens(self, &t, &p);
+  hearth_inferlet_sampling_attach(self, &i, &draw);
+  pie_core_inference_sampler_t multinomial{.tag = PIE_CORE_INFERENCE_SAMPLER_MULTINOMIAL, .val = {}};
+  multinomial.val.multinomial = {draw.temperature, static_cast<uint32_t>(draw.seed)};
+  pie_core_inference_method_forward_pass_sampler(self, &i, &multinomial);
+  pie_core_inference_own_future_output_t future;
+  hearth_guest_string_t error;
+  if (!pie_core_inference_method_forward_pass_execute(self, &future, &error)) return take(error);
+  const hearth::NextToken done(future);
+  done.pollable().wait();
+  pie_core_inference_output_t output;
+  if (!pie_core_inference_method_future_output_get(done.borrow(), &output)) return "no output";
+  std::string all;
+  for (size_t row = 0; row < rows.size(); ++row)
+    all += (row ? ", " : "") + std::to_string(output.slots.ptr[row].val.token) + " " +
+           std::to_string(output.slots.ptr[rows.size() + row].val.token);
+  return all;
+}
+
+Result<std::string> draw_misuse() {
+  HEARTH_LET(const auto model, hearth::Model::load());
+  std::string all;
+  for (const hearth_inferlet_sampling_draw_t draw : {hearth_inferlet_sampling_draw_t{-1, 0, 1, 0, 1},
+                                                     {1.0f / 0.0f, 0, 1, 0, 1},
+                                                     {1, 0, 1.5f, 0, 1},
+                                                     {1, 0, 1, __builtin_nanf(""), 1}})
+    all += drawn_both_ways(model, {2}, draw) + "\n";
+  return all + drawn_both_ways(model, {3}, {1, 0, 1, 0, 1});
+}
+
 // What a grammar lets through: its text drawn from a model that knows nothing.
 Result<std::string> grammar() {
   HEARTH_LET(const auto model, hearth::Model::load());
@@ -271,8 +319,17 @@ Result<std::string> leave_open() {
 }  // namespace
 
 hearth::Result<std::string> run(hearth::Arguments& arguments) {
-  std::string mode, program;
-  HEARTH_TRY(arguments.option("mode", mode, "what to do").option("program", program, "for child").done());
+  std::string mode, program, prompt = "the quick brown fox";
+  hearth::Sampling sampling;
+  HEARTH_TRY(arguments.option("mode", mode, "what to do")
+                 .option("program", program, "for child")
+                 .option("prompt", prompt, "for draw")
+                 .option("temperature", sampling.temperature, "for draw")
+                 .option("top-k", sampling.top_k, "for draw")
+                 .option("top-p", sampling.top_p, "for draw")
+                 .option("min-p", sampling.min_p, "for draw")
+                 .option("seed", sampling.seed, "for draw")
+                 .done());
   if (mode == "print") return print();
   if (mode == "echo") return echo();
   if (mode == "wait") return wait();
@@ -289,6 +346,12 @@ hearth::Result<std::string> run(hearth::Arguments& arguments) {
   if (mode == "chat") return chat();
   if (mode == "reasoning") return reasoning();
   if (mode == "tools") return tools();
+  if (mode == "draw") return tokens_drawn(sampling, prompt);
+  if (mode == "draw-both-ways") {
+    HEARTH_LET(const auto model, hearth::Model::load());
+    return drawn_both_ways(model, {0, 1, 2}, {1, 0, 1, 0, sampling.seed});
+  }
+  if (mode == "draw-misuse") return draw_misuse();
   if (mode == "leave-open") return leave_open();
   return hearth::fail("no such mode");
 }

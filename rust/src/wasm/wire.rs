@@ -376,6 +376,29 @@ impl Take for Output {
     }
 }
 
+/// hearth:inferlet/sampling.draw: typed, because every decode step attaches one.
+#[derive(wasmtime::component::ComponentType, wasmtime::component::Lift)]
+#[component(record)]
+pub struct Draw {
+    temperature: f32,
+    #[component(name = "top-k")]
+    top_k: u32,
+    #[component(name = "top-p")]
+    top_p: f32,
+    #[component(name = "min-p")]
+    min_p: f32,
+    seed: u64,
+}
+impl Put for Draw {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.temperature.to_le_bytes());
+        self.top_k.put(out);
+        out.extend(self.top_p.to_le_bytes());
+        out.extend(self.min_p.to_le_bytes());
+        out.extend(self.seed.to_le_bytes());
+    }
+}
+
 // ---------------------------------------------------------------- signatures
 
 /// `func(borrow<model>, string) -> result<_, string>`: what host functions are declared with.

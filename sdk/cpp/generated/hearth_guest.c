@@ -535,6 +535,11 @@ extern void __wasm_import_pie_mcp_client_method_session_list_prompts(int32_t, ui
 __attribute__((__import_module__("pie:mcp/client"), __import_name__("[method]session.get-prompt")))
 extern void __wasm_import_pie_mcp_client_method_session_get_prompt(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
+// Imported Functions from `hearth:inferlet/sampling@0.1.0`
+
+__attribute__((__import_module__("hearth:inferlet/sampling@0.1.0"), __import_name__("attach")))
+extern void __wasm_import_hearth_inferlet_sampling_attach(int32_t, uint8_t *, size_t, float, int32_t, float, float, int64_t);
+
 // Canonical ABI intrinsics
 
 __attribute__((__weak__, __export_name__("cabi_realloc")))
@@ -3828,6 +3833,10 @@ bool pie_mcp_client_method_session_get_prompt(pie_mcp_client_borrow_session_t se
     *err = result.val.err;
     return 0;
   }
+}
+
+void hearth_inferlet_sampling_attach(hearth_inferlet_sampling_borrow_forward_pass_t pass, hearth_guest_list_u32_t *indices, hearth_inferlet_sampling_draw_t *draw) {
+  __wasm_import_hearth_inferlet_sampling_attach((pass).__handle, (uint8_t *) (*indices).ptr, (*indices).len, (*draw).temperature, (int32_t) ((*draw).top_k), (*draw).top_p, (*draw).min_p, (int64_t) ((*draw).seed));
 }
 
 // Ensure that the *_component_type.o object is linked in

@@ -791,6 +791,24 @@ typedef struct {
   } val;
 } pie_mcp_client_result_json_error_t;
 
+// How a token is drawn. The rules apply in this order: the mask of the pass, the temperature, top-k, min-p, top-p.
+typedef struct hearth_inferlet_sampling_draw_t {
+  // Logits are divided by it. From 0 up; 0: always the most probable token, whatever the other fields say.
+  float   temperature;
+  // Only the k most probable tokens. 0: all.
+  uint32_t   top_k;
+  // Only the shortest row of tokens, the most probable first, whose share of what top-k and min-p left reaches p.
+  // 0 to 1; 1: all.
+  float   top_p;
+  // Only tokens at least p times as probable as the first. 0 to 1; 0: all.
+  float   min_p;
+  // The random number of a draw is a function of the seed and of how many tokens its context has before the token
+  // that is drawn, and of nothing else. 0: a fresh seed for every token.
+  uint64_t   seed;
+} hearth_inferlet_sampling_draw_t;
+
+typedef pie_core_inference_borrow_forward_pass_t hearth_inferlet_sampling_borrow_forward_pass_t;
+
 // Imported Functions from `wasi:io/error@0.2.0`
 extern void wasi_io_error_method_error_to_debug_string(wasi_io_error_borrow_error_t self, hearth_guest_string_t *ret);
 
@@ -1081,6 +1099,12 @@ extern bool pie_mcp_client_method_session_list_resources(pie_mcp_client_borrow_s
 extern bool pie_mcp_client_method_session_read_resource(pie_mcp_client_borrow_session_t self, hearth_guest_string_t *uri, pie_mcp_client_json_t *ret, pie_mcp_client_error_t *err);
 extern bool pie_mcp_client_method_session_list_prompts(pie_mcp_client_borrow_session_t self, pie_mcp_client_json_t *ret, pie_mcp_client_error_t *err);
 extern bool pie_mcp_client_method_session_get_prompt(pie_mcp_client_borrow_session_t self, hearth_guest_string_t *name, pie_mcp_client_json_t *args, pie_mcp_client_json_t *ret, pie_mcp_client_error_t *err);
+
+// Imported Functions from `hearth:inferlet/sampling@0.1.0`
+// Draws one token after each of the input tokens with these indices, as `forward-pass.sampler` does: each gives one
+// slot of the output, a `token`. What is wrong (a number out of its range, an index beyond the input) is the error
+// of `forward-pass.execute`.
+extern void hearth_inferlet_sampling_attach(hearth_inferlet_sampling_borrow_forward_pass_t pass, hearth_guest_list_u32_t *indices, hearth_inferlet_sampling_draw_t *draw);
 
 // Helper Functions
 

@@ -119,6 +119,9 @@ Arguments& Arguments::option(std::string_view name, uint32_t& value, std::string
 Arguments& Arguments::option(std::string_view name, int32_t& value, std::string_view help) {
   return number(name, value, "N", help);
 }
+Arguments& Arguments::option(std::string_view name, uint64_t& value, std::string_view help) {
+  return number(name, value, "N", help);
+}
 
 Arguments& Arguments::option(std::string_view name, std::vector<std::string>& values, std::string_view help) {
   const Json* json = take(name, "TEXT…", help);

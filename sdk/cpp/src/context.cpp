@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "draw.hpp"
-
 namespace hearth {
 namespace {
 
@@ -33,7 +31,11 @@ uint64_t host_size(pie_core_context_borrow_context_t context) {
 Result<std::optional<uint32_t>> NextToken::get() const {
   pie_core_inference_output_t output;
   if (!pie_core_inference_method_future_output_get(borrow(), &output)) return std::nullopt;
-  HEARTH_LET(const uint32_t token, token_of(output, sampling_, position_));
+  std::optional<uint32_t> token;
+  if (output.slots.len == 1 && output.slots.ptr->tag == PIE_CORE_INFERENCE_SLOT_OUTPUT_TOKEN)
+    token = output.slots.ptr->val.token;
+  pie_core_inference_output_free(&output);
+  if (!token) return fail("[next token] the pass gave no token: it failed or was cancelled");
   return token;
 }
 
@@ -74,11 +76,9 @@ Result<> Context::remove(const Model& model, std::string_view name) {
   return {};
 }
 
-// Starts a pass over the first `tokens` that wait; a sampler looks at the last of them. Host calls per pass: five, and
-// one for a mask.
-Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens,
-                                                                const pie_core_inference_sampler_t* sampler,
-                                                                const Mask* allowed) {
+// Starts a pass over the first `tokens` that wait; with a sampling it draws after the last of them. Host calls per
+// pass: five, and one for a mask.
+Result<NextToken> Context::execute(size_t tokens, const Sampling* sampling, const Mask* allowed) {
   if (tokens == 0) return fail("[context] next; nothing to start from, append a token or a text first");
   const Pass pass(pie_core_inference_constructor_forward_pass(model_->borrow()));
   pie_core_inference_method_forward_pass_context(pass.borrow(), borrow());
@@ -92,11 +92,12 @@ Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens,
   }
   auto raw_tokens = binding::list({pending_.data(), tokens}), raw_positions = binding::list(where);
   pie_core_inference_method_forward_pass_input_tokens(pass.borrow(), &raw_tokens, &raw_positions);
-  if (sampler) {
+  if (sampling) {
     uint32_t last = static_cast<uint32_t>(tokens - 1);
     auto indices = binding::list({&last, 1});
-    auto copy = *sampler;
-    pie_core_inference_method_forward_pass_sampler(pass.borrow(), &indices, &copy);
+    hearth_inferlet_sampling_draw_t draw{sampling->temperature, sampling->top_k, sampling->top_p, sampling->min_p,
+                                         sampling->seed};
+    hearth_inferlet_sampling_attach(pass.borrow(), &indices, &draw);
   }
   if (allowed) {
     pie_core_inference_brle_t mask{const_cast<uint32_t*>(allowed->data()), allowed->size()};
@@ -108,13 +109,12 @@ Result<pie_core_inference_own_future_output_t> Context::execute(size_t tokens,
     return fail(binding::take(error));
   computed_ += tokens;
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(tokens));
-  return future;
+  return NextToken(future);
 }
 
 Result<> Context::compute(size_t tokens) {
   if (tokens == 0) return {};
-  HEARTH_LET(const auto raw, execute(tokens, nullptr, nullptr));
-  const NextToken done(raw, {}, 0);
+  HEARTH_LET(const NextToken done, execute(tokens, nullptr, nullptr));
   done.pollable().wait();
   pie_core_inference_output_t output;
   if (!pie_core_inference_method_future_output_get(done.borrow(), &output))
@@ -183,9 +183,7 @@ Result<> Context::suspend() {
 }
 
 Result<NextToken> Context::next(const Sampling& sampling, const Mask* allowed) {
-  const auto sampler = sampler_of(sampling);
-  HEARTH_LET(const auto raw, execute(pending_.size(), &sampler, allowed));
-  return NextToken(raw, sampling, computed_);
+  return execute(pending_.size(), &sampling, allowed);
 }
 
 Result<Generation> Context::generate_tokens(const Sampling& sampling, const Limits& limits,

@@ -51,6 +51,7 @@ void bind_world(Binder& binder) {
   bind_reasoning(binder);
   bind_tool_use(binder);
   bind_mcp(binder);
+  bind_sampling(binder);
 }
 
 }  // namespace hearth::inferlet

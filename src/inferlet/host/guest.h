@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -127,7 +128,20 @@ struct Context : Resource {
   engine::ModelId model;
 };
 
-// ---- pie:core/inference, for tool-use as well
+// ---- pie:core/inference, for sampling and tool-use as well
+struct ForwardPass : Resource {
+  static constexpr ResourceType kType = ResourceType::ForwardPass;
+  static constexpr const char* kName = "forward-pass";
+  engine::ForwardRequest request;
+  std::optional<Error> misuse;  // the first thing that does not fit
+  bool executed = false;
+
+  void refuse(Error error) {
+    if (!misuse) misuse = std::move(error);
+  }
+  // One slot for each index, in their order.
+  void attach(std::span<const uint32_t> indices, const engine::Sampler& sampler);
+};
 struct Grammar : Resource {
   static constexpr ResourceType kType = ResourceType::Grammar;
   static constexpr const char* kName = "grammar";
@@ -181,6 +195,7 @@ void bind_chat(Binder& binder);
 void bind_reasoning(Binder& binder);
 void bind_tool_use(Binder& binder);
 void bind_mcp(Binder& binder);
-void bind_world(Binder& binder);  // all of them
+void bind_sampling(Binder& binder);  // hearth:inferlet
+void bind_world(Binder& binder);     // all of them
 
 }  // namespace hearth::inferlet

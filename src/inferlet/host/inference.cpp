@@ -10,7 +10,6 @@ namespace {
 
 // Tokens of one pass. Longer inputs go in parts; the engine cuts passes into steps itself.
 constexpr size_t kMaxPassTokens = size_t{1} << 20;
-constexpr size_t kMaxPassSlots = size_t{1} << 20;
 
 using WireSampler =
     Variant<Case<"multinomial", std::tuple<float, uint32_t>>, Case<"top-k", std::tuple<float, uint32_t>>,
@@ -24,18 +23,6 @@ using WireSlot =
             Case<"embedding", Blob>>;
 using WireOutput = Record<Field<"slots", std::vector<WireSlot>>, Field<"spec-tokens", std::vector<uint32_t>>,
                           Field<"spec-positions", std::vector<uint32_t>>>;
-
-struct ForwardPass : Resource {
-  static constexpr ResourceType kType = ResourceType::ForwardPass;
-  static constexpr const char* kName = "forward-pass";
-  engine::ForwardRequest request;
-  std::optional<Error> misuse;  // the first thing that does not fit
-  bool executed = false;
-
-  void refuse(Error error) {
-    if (!misuse) misuse = std::move(error);
-  }
-};
 
 struct FutureOutput : Resource {
   static constexpr ResourceType kType = ResourceType::FutureOutput;
@@ -166,6 +153,16 @@ Trapping<std::optional<WireOutput>> get(Guest&, FutureOutput& self) {
 
 }  // namespace
 
+void ForwardPass::attach(std::span<const uint32_t> indices, const engine::Sampler& sampler) {
+  constexpr size_t kMaxPassSlots = size_t{1} << 20;
+  const size_t count = request.slots.size() + indices.size();
+  if (count > kMaxPassSlots) {
+    return refuse(
+        {ErrorKind::Limit, fmt::format("[pass] sampler slots; got {}, need at most {}", count, kMaxPassSlots)});
+  }
+  for (uint32_t index : indices) request.slots.push_back({index, sampler});
+}
+
 void bind_inference(Binder& binder) {
   Interface<Guest> inference(binder, "pie:core/inference");
   inference.resource<ForwardPass>().resource<FutureOutput>();
@@ -218,12 +215,7 @@ void bind_inference(Binder& binder) {
       });
   inference.method(
       "sampler", +[](Guest&, ForwardPass& self, std::vector<uint32_t> indices, WireSampler sampler) {
-        if (self.request.slots.size() + indices.size() > kMaxPassSlots) {
-          return self.refuse(
-              {ErrorKind::Limit, fmt::format("[pass] sampler slots; got {}, need at most {}",
-                                             self.request.slots.size() + indices.size(), kMaxPassSlots)});
-        }
-        for (uint32_t index : indices) self.request.slots.push_back({index, sampler_of(sampler)});
+        self.attach(indices, sampler_of(sampler));
       });
   inference.method(
       "adapter", +[](Guest&, ForwardPass& self, Adapter&) { self.refuse(unsupported("adapters").error()); });

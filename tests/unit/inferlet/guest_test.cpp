@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <thread>
 
@@ -22,7 +24,7 @@ TEST(Guest, EveryFunctionOfTheContractLinks) {
   Harness harness;
   auto result = harness.run_guest("everything", "{}");
   ASSERT_TRUE(result) << result.error().message;
-  EXPECT_EQ(*result, "133");
+  EXPECT_EQ(*result, "134");
 }
 
 TEST(Guest, OutputComesInOrderAndBeforeTheEnd) {
@@ -148,6 +150,80 @@ TEST(Guest, GeneratesTheSameFromAForkAndKeepsSnapshots) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(*result, "same");
   EXPECT_EQ(harness.engine.stats(0).contexts, 0);  // all given back
+}
+
+std::string draw(const std::string& rules) {
+  return R"({"mode":"draw",)" + rules + "}";
+}
+// The guests with these inputs, all at once.
+std::vector<std::string> drawn(Harness& harness, const std::vector<std::string>& inputs) {
+  const auto program = harness.runtime->load(guest("probe"));  // once: compiling takes longer than they run
+  EXPECT_TRUE(program) << program.error().message;
+  std::vector<Record> records(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_TRUE(harness.runtime->launch(*program, inputs[i], {}, "anna", records[i].events()));
+  std::vector<std::string> results;
+  for (Record& record : records) {
+    const auto result = record.wait();
+    EXPECT_TRUE(result && *result) << (result ? result->error().message : "no end");
+    results.push_back(result && *result ? **result : "");
+  }
+  return results;
+}
+
+TEST(Guest, ASeedDrawsTheSameWhateverElseIsComputed) {
+  Harness harness({}, true);
+  for (const std::string rules :
+       {R"("top-p":0.95)", R"("top-k":40)", R"("min-p":0.02)", R"("top-k":60,"top-p":0.97,"min-p":0.001)"}) {
+    const std::string mine = draw(rules + R"(,"temperature":1.5,"seed":1099511627783)");
+    const std::string alone = drawn(harness, {mine})[0];
+    ASSERT_EQ(std::ranges::count(alone, ' '), 15) << alone;
+    const auto before = harness.engine.stats(0);
+    // Others with the same beginning and another seed, with another beginning, without a seed; and the same once more.
+    const auto results =
+        drawn(harness, {draw(rules + R"(,"temperature":1.5,"seed":8)"),
+                        draw(R"("prompt":"a much longer text than that of the others, to be read in between")"),
+                        draw(rules), draw(R"("temperature":0)"), mine});
+    EXPECT_EQ(results.back(), alone) << rules;
+    EXPECT_NE(results.front(), alone) << rules << ": another seed";
+    const auto after = harness.engine.stats(0);
+    EXPECT_LT(after.steps - before.steps, 16 * results.size()) << "no step was shared: the test says nothing";
+  }
+}
+
+TEST(Guest, EachRuleLeavesTheFirstWhenItIsAtItsEnd) {
+  Harness harness({}, true);
+  const auto results =
+      drawn(harness, {draw(R"("temperature":0,"top-p":0.5,"seed":9)"), draw(R"("top-k":1,"temperature":3,"seed":4)"),
+                      draw(R"("top-p":0,"temperature":3,"seed":5)"), draw(R"("min-p":1,"temperature":3,"seed":6)"),
+                      draw(R"("temperature":3,"seed":6)")});
+  for (size_t i = 1; i < 4; ++i) EXPECT_EQ(results[i], results[0]) << i;
+  EXPECT_NE(results[4], results[0]);
+}
+
+TEST(Guest, ADrawWithoutCutsIsTheMultinomialOfTheSameSeed) {
+  Harness harness({}, true);
+  const auto with = [](const char* seed) { return R"({"mode":"draw-both-ways","seed":)" + std::string(seed) + "}"; };
+  const auto results = drawn(harness, {with("1"), with("2"), with("3")});
+  for (const std::string& result : results) {
+    unsigned a[3], b[3];
+    ASSERT_EQ(std::sscanf(result.c_str(), "%u %u, %u %u, %u %u", &a[0], &b[0], &a[1], &b[1], &a[2], &b[2]), 6)
+        << result;
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(a[i], b[i]);
+  }
+  EXPECT_FALSE(results[0] == results[1] && results[1] == results[2]);
+}
+
+TEST(Guest, ADrawOutOfItsRangeIsAnErrorThatSaysWhich) {
+  Harness harness({}, true);
+  const auto result = harness.run_guest("probe", R"({"mode":"draw-misuse"})");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(*result,
+            "[pass] temperature; got -1, need a number from 0 up\n"
+            "[pass] temperature; got inf, need a number from 0 up\n"
+            "[pass] top-p; got 1.5, need a number from 0 to 1\n"
+            "[pass] min-p; got nan, need a number from 0 to 1\n"
+            "[pass] sampler index; got 3, need less than the 3 input tokens");
 }
 
 TEST(Guest, AGrammarHoldsTheTextToItsLanguage) {

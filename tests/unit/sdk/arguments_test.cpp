@@ -10,6 +10,7 @@ struct Options {
   bool raw = false;
   float temperature = 0.5f;
   uint32_t max_tokens = 7;
+  uint64_t seed = 0;
   int32_t shift = 0;
   std::vector<std::string> stop, words;
 };
@@ -23,6 +24,7 @@ Result<Options> read(std::string_view input) {
                  .option("temperature", out.temperature, "heat")
                  .option("max-tokens", out.max_tokens, "length")
                  .option("shift", out.shift, "any")
+                 .option("seed", out.seed, "luck")
                  .option("stop", out.stop, "ends")
                  .words(out.words, "others")
                  .done());
@@ -49,6 +51,12 @@ TEST(Arguments, WhatIsNotGivenKeepsItsDefault) {
     EXPECT_EQ(options->prompt, "default");
     EXPECT_EQ(options->max_tokens, 7u);
   }
+}
+
+TEST(Arguments, WholeNumbersOf64Bits) {
+  EXPECT_EQ(read(R"({"seed":18446744073709551615})")->seed, UINT64_MAX);
+  EXPECT_EQ(read(R"({"seed":18446744073709551616})").error(),
+            "[arguments] --seed; got 18446744073709551616, need a whole number from 0 to 18446744073709551615");
 }
 
 TEST(Arguments, ANumberIsATextAsItWasWritten) {

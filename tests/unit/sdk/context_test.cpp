@@ -184,22 +184,14 @@ TEST_F(ContextTest, ChatPutsTheTurnsTogether) {
   EXPECT_EQ(state().contexts.begin()->second, "<s>be kind<u>how are you<r>fine</r><u>good<r>yes");
 }
 
-TEST_F(ContextTest, SamplersAreTheSmallestThatSayItAll) {
-  const auto tag = [&](const Sampling& sampling) {
-    state().script = std::string(100, 'a');
-    auto context = *Context::create(model());
-    context.append("x");
-    EXPECT_TRUE(context.generate(sampling, {.max_tokens = 1}));
-    return state().samplers.back();
-  };
-  EXPECT_EQ(tag({.temperature = 0, .top_p = 0.5f, .seed = 1}), PIE_CORE_INFERENCE_SAMPLER_MULTINOMIAL);
-  EXPECT_EQ(tag({.seed = 1}), PIE_CORE_INFERENCE_SAMPLER_MULTINOMIAL);
-  EXPECT_EQ(tag({.top_k = 5}), PIE_CORE_INFERENCE_SAMPLER_TOP_K);
-  EXPECT_EQ(tag({.top_p = 0.5f}), PIE_CORE_INFERENCE_SAMPLER_TOP_P);
-  EXPECT_EQ(tag({.top_k = 5, .top_p = 0.5f}), PIE_CORE_INFERENCE_SAMPLER_TOP_K_TOP_P);
-  EXPECT_EQ(tag({.min_p = 0.5f}), PIE_CORE_INFERENCE_SAMPLER_MIN_P);
-  EXPECT_EQ(tag({.top_p = 0.5f, .seed = 1}), PIE_CORE_INFERENCE_SAMPLER_DIST);
-  EXPECT_EQ(tag({.top_k = 5, .min_p = 0.5f}), PIE_CORE_INFERENCE_SAMPLER_DIST);
+TEST_F(ContextTest, EveryRuleAndTheSeedReachTheEngine) {
+  state().script = "ab";
+  auto context = *Context::create(model());
+  context.append("x");
+  const Sampling sampling{.temperature = 0.5f, .top_k = 5, .top_p = 0.25f, .min_p = 0.125f, .seed = uint64_t{1} << 40};
+  ASSERT_TRUE(context.generate(sampling, {.max_tokens = 2}));
+  const fake_host::Draw draw{0.5f, 5, 0.25f, 0.125f, uint64_t{1} << 40};
+  EXPECT_EQ(state().draws, (std::vector<fake_host::Draw>{draw, draw}));
 }
 
 }  // namespace

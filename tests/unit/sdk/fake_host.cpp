@@ -21,7 +21,7 @@ namespace {
 struct Pass {
   int32_t context = 0;
   std::vector<uint32_t> tokens;
-  std::optional<pie_core_inference_sampler_t> sampler;
+  bool draws = false;
 };
 struct Host {
   int32_t next = 1;
@@ -135,12 +135,6 @@ void hearth_guest_list_string_free(hearth_guest_list_string_t* list) {
 }
 void hearth_guest_tuple2_list_u32_list_list_u8_free(hearth_guest_tuple2_list_u32_list_list_u8_t*) {}
 void pie_core_inference_output_free(pie_core_inference_output_t* output) {
-  for (size_t i = 0; i < output->slots.len; ++i) {
-    auto& slot = output->slots.ptr[i];
-    if (slot.tag != PIE_CORE_INFERENCE_SLOT_OUTPUT_DISTRIBUTION) continue;
-    std::free(slot.val.distribution.f0.ptr);
-    std::free(slot.val.distribution.f1.ptr);
-  }
   std::free(output->slots.ptr);
 }
 
@@ -157,9 +151,6 @@ void wasi_io_poll_poll(wasi_io_poll_list_borrow_pollable_t* in, hearth_guest_lis
 }
 wasi_io_poll_own_pollable_t wasi_clocks_monotonic_clock_subscribe_duration(uint64_t) {
   return {make()};
-}
-uint64_t wasi_random_random_get_random_u64(void) {
-  return 1;
 }
 wasi_io_poll_own_pollable_t pie_core_types_method_future_string_pollable(pie_core_types_borrow_future_string_t) {
   return {make()};
@@ -307,13 +298,12 @@ void pie_core_inference_method_forward_pass_logit_mask(pie_core_inference_borrow
   ++state().calls;
   state().masks.emplace_back(mask->ptr, mask->ptr + mask->len);
 }
-void pie_core_inference_method_forward_pass_sampler(pie_core_inference_borrow_forward_pass_t self,
-                                                    hearth_guest_list_u32_t* indices,
-                                                    pie_core_inference_sampler_t* sampler) {
+void hearth_inferlet_sampling_attach(hearth_inferlet_sampling_borrow_forward_pass_t pass,
+                                     hearth_guest_list_u32_t* indices, hearth_inferlet_sampling_draw_t* draw) {
   ++state().calls;
-  if (indices->len != 1 || indices->ptr[0] + 1 != host().passes[self.__handle].tokens.size()) std::abort();
-  host().passes[self.__handle].sampler = *sampler;
-  state().samplers.push_back(sampler->tag);
+  if (indices->len != 1 || indices->ptr[0] + 1 != host().passes[pass.__handle].tokens.size()) std::abort();
+  host().passes[pass.__handle].draws = true;
+  state().draws.push_back({draw->temperature, draw->top_k, draw->top_p, draw->min_p, draw->seed});
 }
 bool pie_core_inference_method_forward_pass_execute(pie_core_inference_borrow_forward_pass_t self,
                                                     pie_core_inference_own_future_output_t* ret,
@@ -323,17 +313,10 @@ bool pie_core_inference_method_forward_pass_execute(pie_core_inference_borrow_fo
   const Pass& pass = host().passes[self.__handle];
   for (const uint32_t token : pass.tokens) state().contexts[pass.context] += static_cast<char>(token);
   pie_core_inference_output_t output{};
-  if (pass.sampler && !state().empty_output) {
+  if (pass.draws && !state().empty_output) {
     pie_core_inference_slot_output_t slot{};
-    if (pass.sampler->tag == PIE_CORE_INFERENCE_SAMPLER_DIST) {  // the scripted token is the only one
-      const uint32_t token = next_token(pass.context);
-      const float one = 1;
-      slot.tag = PIE_CORE_INFERENCE_SLOT_OUTPUT_DISTRIBUTION;
-      slot.val.distribution = {{copy(&token, 1), 1}, {copy(&one, 1), 1}};
-    } else {
-      slot.tag = PIE_CORE_INFERENCE_SLOT_OUTPUT_TOKEN;
-      slot.val.token = next_token(pass.context);
-    }
+    slot.tag = PIE_CORE_INFERENCE_SLOT_OUTPUT_TOKEN;
+    slot.val.token = next_token(pass.context);
     output.slots = {copy(&slot, 1), 1};
   }
   *ret = {make()};

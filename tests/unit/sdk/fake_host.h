@@ -12,6 +12,13 @@ constexpr uint32_t kStop = 256;     // the stop token
 constexpr uint32_t kSpecial = 257;  // a token without text
 constexpr uint32_t kPageSize = 4;
 
+struct Draw {
+  float temperature;
+  uint32_t top_k;
+  float top_p, min_p;
+  uint64_t seed;
+  bool operator==(const Draw&) const = default;
+};
 struct State {
   std::string script;                            // the bytes that passes draw, one after another; kStop after the last
   std::map<int32_t, std::string> scripts;        // of single contexts, where they differ
@@ -20,7 +27,7 @@ struct State {
   std::vector<uint32_t> committed;               // pages given to commit-working-pages, one entry a call
   std::vector<std::vector<uint32_t>> positions;  // of each pass
   std::vector<std::vector<uint32_t>> masks;      // of each pass with one
-  std::vector<uint8_t> samplers;                 // tags of each attached sampler
+  std::vector<Draw> draws;                       // each that was attached
   std::string execute_error;                     // the next execute fails with it
   bool empty_output = false;                     // passes give no slots
   int handles = 0;                               // alive

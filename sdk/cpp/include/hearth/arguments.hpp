@@ -21,6 +21,7 @@ class Arguments {
   Arguments& option(std::string_view name, double& value, std::string_view help);
   Arguments& option(std::string_view name, uint32_t& value, std::string_view help);
   Arguments& option(std::string_view name, int32_t& value, std::string_view help);
+  Arguments& option(std::string_view name, uint64_t& value, std::string_view help);
   Arguments& option(std::string_view name, std::vector<std::string>& values, std::string_view help);  // may be repeated
   // Words that belong to no option.
   Arguments& words(std::vector<std::string>& values, std::string_view help);

@@ -14,16 +14,10 @@ class NextToken
     : public binding::Handle<pie_core_inference_own_future_output_t, pie_core_inference_future_output_drop_own,
                              pie_core_inference_borrow_future_output> {
  public:
+  using Handle::Handle;
   Pollable pollable() const { return Pollable(pie_core_inference_method_future_output_pollable(borrow())); }
   Result<std::optional<uint32_t>> get() const;  // none while it is under way
   Result<uint32_t> wait() const;
-
- private:
-  friend class Context;
-  NextToken(pie_core_inference_own_future_output_t raw, const Sampling& sampling, uint64_t position)
-      : Handle(raw), sampling_(sampling), position_(position) {}
-  Sampling sampling_;
-  uint64_t position_;  // of the token to come
 };
 
 // When generate() ends.
@@ -90,8 +84,7 @@ class Context : public binding::Handle<pie_core_context_own_context_t, pie_core_
 
  private:
   Context(pie_core_context_own_context_t raw, const Model& model);
-  Result<pie_core_inference_own_future_output_t> execute(size_t tokens, const pie_core_inference_sampler_t* sampler,
-                                                         const Mask* allowed);
+  Result<NextToken> execute(size_t tokens, const Sampling* sampling, const Mask* allowed);
   Result<> compute(size_t tokens);
 
   const Model* model_;

@@ -5,15 +5,15 @@
 
 namespace hearth {
 
-// The usual choice: temperature, then the cuts. All of it happens on the engine, with one exception: a seed together
-// with top_k, top_p or min_p, and min_p together with another cut, are drawn by this library from the 1024 most
-// probable tokens.
+// The usual choice: the temperature, then top_k, min_p, top_p. All of it happens on the engine. A number out of its
+// range is the error of the pass.
 struct Sampling {
-  float temperature = 0.7f;  // 0: always the most probable token
+  float temperature = 0.7f;  // from 0 up; 0: always the most probable token
   uint32_t top_k = 0;        // only the k most probable; 0: all
-  float top_p = 1.0f;        // only the most probable that together reach p; 1: all
-  float min_p = 0.0f;        // only tokens at least p times as probable as the first; 0: all
-  uint32_t seed = 0;         // the same seed, context and position give the same token; 0: a fresh one
+  float top_p = 1.0f;        // 0 to 1: only the most probable that together reach p; 1: all
+  float min_p = 0.0f;        // 0 to 1: only tokens at least p times as probable as the first; 0: all
+  // The same seed behind the same tokens draws the same token, whatever else the engine computes; 0: a fresh one.
+  uint64_t seed = 0;
 };
 
 // Runs of alternating bits over the vocabulary, the first run zeros: which tokens may be drawn.
