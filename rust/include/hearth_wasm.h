@@ -80,6 +80,8 @@ enum { HEARTH_WASM_DONE = 0, HEARTH_WASM_TRAPPED = 1, HEARTH_WASM_WAIT = 2 };
 // result.
 typedef uint32_t (*hearth_wasm_call)(void* function, void* guest, const uint8_t* arguments, size_t size,
                                      hearth_wasm_bytes* result);
+// An interface added as NAME@VERSION serves every import of NAME with a compatible version: 0.4.1 those of 0.4.x, 1.2.0
+// those of 1.x. An interface added without a version serves imports without one.
 void hearth_wasm_add_resource(hearth_wasm_engine* engine, const char* interface, const char* name, uint32_t type,
                               hearth_wasm_failure* failure);
 // `signature` as WIT writes it, without parameter names: "func(borrow<tokenizer>, string) -> list<u32>". A component

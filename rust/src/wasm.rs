@@ -154,6 +154,7 @@ pub struct hearth_wasm_engine {
     linker: Linker<State>,
     config: hearth_wasm_config,
     resources: Vec<(ResourceType, String)>,
+    interfaces: Vec<String>,                      // as they were added, each once
     functions: HashMap<(String, String), String>, // (interface, function): signature
     places: Arc<tokio::sync::Semaphore>,
     ticker: guest::Ticker,
@@ -213,6 +214,7 @@ pub extern "C" fn hearth_wasm_engine_new(c: &hearth_wasm_config, failure: *mut h
             linker,
             config: *c,
             resources: vec![(ResourceType::host::<DynPollable>(), "pollable".into())],
+            interfaces: Vec::new(),
             functions: HashMap::new(),
             places: Arc::new(tokio::sync::Semaphore::new(c.max_instances as usize)),
             runtime,
@@ -430,6 +432,9 @@ pub unsafe extern "C" fn hearth_wasm_add_function(
             if is_async { host.add_async(&mut instance, name) } else { add_function(&mut instance, name, signature, host) }
         });
         added.map_err(|e| Failure::of(Kind::Internal, &e))?;
+        if !engine.interfaces.iter().any(|known| known == interface) {
+            engine.interfaces.push(interface.to_string());
+        }
         engine.functions.insert((interface.to_string(), name.to_string()), signature.to_string());
         Ok(())
     });

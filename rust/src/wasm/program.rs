@@ -64,11 +64,76 @@ fn run_package(export: &str) -> Option<&str> {
     (interface == "run").then(|| package.rsplit(':').next().unwrap_or(package))
 }
 
+/// `pie:core/context@0.4.0` → `pie:core/context`, `0.4.0`; an empty version where the name has none.
+fn split_version(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Versions with the same track serve each other: `1` of 1.2.3, `0.4` of 0.4.1. None: this version serves itself alone.
+fn track(version: &str) -> Option<(u64, u64)> {
+    let plain = version.split('+').next()?;
+    let numbers = plain.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    match numbers[..] {
+        [0, 0, _] => None,
+        [0, minor, _] => Some((0, minor)),
+        [major, _, _] => Some((major, 0)),
+        _ => None,
+    }
+}
+
+/// The packages of WASI 0.2, which wasmtime serves.
+const WASI: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
+
+fn is_wasi(path: &str) -> bool {
+    path.strip_prefix("wasi:").and_then(|rest| rest.split('/').next()).is_some_and(|package| WASI.contains(&package))
+}
+
+/// `none or 0.4.x`: the versions that imports of one path may have.
+fn versions_text<'a>(served: impl Iterator<Item = &'a str>) -> String {
+    let texts: Vec<_> = served
+        .map(|version| match track(version) {
+            _ if version.is_empty() => "none".to_string(),
+            Some((0, minor)) => format!("0.{minor}.x"),
+            Some((major, _)) => format!("{major}.x"),
+            None => version.to_string(),
+        })
+        .collect();
+    texts.join(" or ")
+}
+
 impl hearth_wasm_engine {
+    /// The interface that serves imports of this name, as the linker chooses it: the same name, else a version that is
+    /// compatible.
+    fn serving(&self, import: &str) -> Option<&str> {
+        let (path, version) = split_version(import);
+        let of_track = |name: &&String| {
+            let (other, served) = split_version(name);
+            other == path && track(version).is_some_and(|wanted| track(served) == Some(wanted))
+        };
+        self.interfaces.iter().find(|name| *name == import).or_else(|| self.interfaces.iter().find(of_track)).map(String::as_str)
+    }
+
+    fn signature_of(&self, import: &str, function: &str) -> Option<&String> {
+        let interface = self.serving(import)?;
+        self.functions.get(&(interface.to_string(), function.to_string()))
+    }
+
+    /// Why an import that nothing serves is not served.
+    fn unserved(&self, import: &str) -> String {
+        let (path, version) = split_version(import);
+        let wasi = is_wasi(path).then_some("0.2.0");
+        let ours = self.interfaces.iter().map(|name| split_version(name)).filter(|(other, _)| *other == path).map(|(_, v)| v);
+        let served: Vec<_> = ours.chain(wasi).collect();
+        if served.is_empty() {
+            return format!("unknown import {import}");
+        }
+        let got = if version.is_empty() { "none" } else { version };
+        format!("import {import} has a version that is not served; got {got}, need {}", versions_text(served.into_iter()))
+    }
+
     /// Names the first import that nothing here serves: wasmtime's own texts speak of linkers and instances.
     fn check_imports(&self, component: &Component) -> std::result::Result<(), Failure> {
         let unsupported = |text: String| Err(Failure::new(Kind::Unsupported, text));
-        let ours = |name: &str| self.functions.keys().any(|(interface, _)| interface == name);
         for (name, item) in component.component_type().imports(&self.engine) {
             let ComponentItem::ComponentInstance(instance) = item.ty else {
                 if matches!(item.ty, ComponentItem::Type(_)) {
@@ -76,20 +141,19 @@ impl hearth_wasm_engine {
                 }
                 return unsupported(format!("unknown import {name}"));
             };
-            if !ours(name) {
-                if name.starts_with("wasi:") {
-                    continue; // the linker knows which, by semver; its error names it
+            if self.serving(name).is_none() {
+                let (path, version) = split_version(name);
+                if path.starts_with("wasi:") && (track(version) == Some((0, 2)) || !is_wasi(path)) {
+                    continue; // the linker knows which; its error names it
                 }
                 let functions: Vec<_> = instance.exports(&self.engine).collect();
                 if functions.iter().all(|(_, item)| matches!(item.ty, ComponentItem::Type(_))) {
                     continue; // types alone need nobody to serve them
                 }
-                return unsupported(format!("unknown import {name}"));
+                return unsupported(self.unserved(name));
             }
             for (function, item) in instance.exports(&self.engine) {
-                if matches!(item.ty, ComponentItem::ComponentFunc(_))
-                    && !self.functions.contains_key(&(name.to_string(), function.to_string()))
-                {
+                if matches!(item.ty, ComponentItem::ComponentFunc(_)) && self.signature_of(name, function).is_none() {
                     return unsupported(format!("unknown import {name}#{function}"));
                 }
             }
@@ -124,7 +188,7 @@ impl hearth_wasm_engine {
             let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
             for (function, item) in instance.exports(&self.engine) {
                 let ComponentItem::ComponentFunc(func) = item.ty else { continue };
-                let Some(need) = self.functions.get(&(name.to_string(), function.to_string())) else { continue };
+                let Some(need) = self.signature_of(name, function) else { continue };
                 let got = wire::signature(&func, resources);
                 if got != *need {
                     return Err(Failure::new(

@@ -45,12 +45,17 @@ struct BoundGuest {
 class Binder {
  public:
   explicit Binder(hearth_wasm_engine* engine) : engine_(engine) {}
+  // Interfaces whose names begin so are declared under this version as well; before the first of them.
+  void also_as(const char* prefix, const char* version) { prefix_ = prefix, version_ = version; }
   void resource(const char* interface, const char* name, uint32_t type);
   void function(const char* interface, const std::string& name, const std::string& signature, hearth_wasm_call call,
                 void* function, bool is_async);
 
  private:
+  template <class Declare>
+  void under_each_name(const char* interface, const std::string& what, Declare declare);
   hearth_wasm_engine* engine_;
+  std::string prefix_, version_;
 };
 
 namespace bind_detail {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "inferlet/wasm/code_cache.h"
@@ -64,20 +65,29 @@ Error to_error(const hearth_wasm_failure& failure) {
   }
 }
 
+template <class Declare>
+void Binder::under_each_name(const char* interface, const std::string& what, Declare declare) {
+  std::vector<std::string> names{interface};
+  if (!version_.empty() && names[0].starts_with(prefix_)) names.push_back(names[0] + "@" + version_);
+  for (const std::string& name : names) {
+    FailureClear failure;
+    declare(name.c_str(), &failure.value);
+    if (failure.value.kind != HEARTH_WASM_OK) log_error("{}: {}", what, to_error(failure.value).message);
+    CHECK(failure.value.kind == HEARTH_WASM_OK);
+  }
+}
+
 void Binder::resource(const char* interface, const char* name, uint32_t type) {
-  FailureClear failure;
-  hearth_wasm_add_resource(engine_, interface, name, type, &failure.value);
-  if (failure.value.kind != HEARTH_WASM_OK) log_error("{}: {}", name, to_error(failure.value).message);
-  CHECK(failure.value.kind == HEARTH_WASM_OK);
+  under_each_name(interface, name, [&](const char* declared, hearth_wasm_failure* failure) {
+    hearth_wasm_add_resource(engine_, declared, name, type, failure);
+  });
 }
 
 void Binder::function(const char* interface, const std::string& name, const std::string& signature,
                       hearth_wasm_call call, void* function, bool is_async) {
-  FailureClear failure;
-  hearth_wasm_add_function(engine_, interface, name.c_str(), signature.c_str(), call, function, is_async,
-                           &failure.value);
-  if (failure.value.kind != HEARTH_WASM_OK) log_error("{}: {}", name, to_error(failure.value).message);
-  CHECK(failure.value.kind == HEARTH_WASM_OK);
+  under_each_name(interface, name, [&](const char* declared, hearth_wasm_failure* failure) {
+    hearth_wasm_add_function(engine_, declared, name.c_str(), signature.c_str(), call, function, is_async, failure);
+  });
 }
 
 Result<std::unique_ptr<WasmEngine>> WasmEngine::create(const WasmOptions& options,

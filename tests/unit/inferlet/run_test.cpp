@@ -143,6 +143,61 @@ TEST(Load, NamesAnUnknownImport) {
   EXPECT_EQ(harness.load(wat).error().message, "[guest.wat] [wasm] imports; unknown import pie:core/session#teleport");
 }
 
+// A guest that sends its input to the client through an import of this name, and gives it back.
+Wat sender(const std::string& interface) {
+  Wat wat = echo();
+  wat.imports = "(import \"" + interface + R"(" (instance $host (export "send" (func (param "message" string))))))";
+  wat.lowered = R"((core func $send (canon lower (func $host "send") (memory $mem) (realloc $realloc))))";
+  wat.core_imports = R"((with "host" (instance (export "send" (func $send)))))";
+  wat.module_imports = R"((import "host" "send" (func $send (param i32 i32))))";
+  wat.body = "(call $send (local.get $p) (local.get $n)) " + wat.body;
+  return wat;
+}
+
+TEST(Load, ServesEveryVersionOfTheLine) {
+  for (const char* name :
+       {"pie:core/session", "pie:core/session@0.4.0", "pie:core/session@0.4.7", "pie:core/session@0.4.0+build.5"}) {
+    Harness harness;
+    const auto result = harness.run(sender(name), "hello");
+    ASSERT_TRUE(result) << name << ": " << result.error().message;
+    EXPECT_EQ(*result, "hello");
+    EXPECT_EQ(harness.last.messages, std::vector<std::string>{"hello"}) << name;
+  }
+}
+
+TEST(Load, AnImportOfAnotherVersionNamesThoseThatAreServed) {
+  Harness harness;
+  for (const char* version : {"0.3.9", "0.5.0", "1.0.0", "0.4.0-rc.1"}) {
+    const auto program = harness.load(sender("pie:core/session@" + std::string(version)));
+    ASSERT_FALSE(program) << version;
+    EXPECT_EQ(program.error().kind, ErrorKind::Unsupported);
+    EXPECT_EQ(program.error().message, "[guest.wat] [wasm] imports; import pie:core/session@" + std::string(version) +
+                                           " has a version that is not served; got " + version +
+                                           ", need none or 0.4.x");
+  }
+  Wat wat = echo();
+  wat.imports = R"((import "hearth:inferlet/sampling" (instance (export "attach" (func)))))";
+  EXPECT_EQ(harness.load(wat).error().message,
+            "[guest.wat] [wasm] imports; import hearth:inferlet/sampling has a version that is not served; got none, "
+            "need 0.1.x");
+  wat.imports = R"((import "wasi:random/random@0.9.0" (instance (export "get-random-u64" (func (result u64))))))";
+  EXPECT_EQ(harness.load(wat).error().message,
+            "[guest.wat] [wasm] imports; import wasi:random/random@0.9.0 has a version that is not served; got 0.9.0, "
+            "need 0.2.x");
+}
+
+TEST(Load, NamesAnUnknownFunctionOfAVersion) {
+  Harness harness;
+  Wat wat = echo();
+  wat.imports = "(import \"pie:core/session@0.4.1\" (instance (export \"teleport\" (func))))";
+  EXPECT_EQ(harness.load(wat).error().message,
+            "[guest.wat] [wasm] imports; unknown import pie:core/session@0.4.1#teleport");
+  wat.imports = "(import \"pie:core/session@0.4.1\" (instance (export \"send\" (func (param \"message\" u32)))))";
+  EXPECT_EQ(harness.load(wat).error().message,
+            "[guest.wat] [wasm] imports; import pie:core/session@0.4.1#send has another type; got func(u32), need "
+            "func(string)");
+}
+
 TEST(Load, NamesAnImportOfAnotherType) {
   Harness harness;
   Wat wat = echo();
