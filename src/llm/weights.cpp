@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "llm/arch/architecture.h"
+#include "llm/prepared_weights.h"
 #include "tensor/checksum.h"
 
 namespace hearth::llm {
@@ -267,7 +268,7 @@ TensorView packed_view(const PackJob& job, void* data) {
 Result<> Loader::pack_all() {
   if (jobs_.empty()) return {};
   if (options_.prepared_dir.empty() || !device_.host_visible()) return pack_in_memory();
-  const std::string key = fmt::format("{}|{}|{}", file_.fingerprint(), device_.packing_id(), kPlanVersion);
+  const std::string key = prepared_key(file_.fingerprint(), device_.packing_id(), kPlanVersion);
   const std::filesystem::path path =
       options_.prepared_dir / fmt::format("{:016x}{:016x}.prepared", checksum(key, 1), checksum(key, 2));
   ASSIGN_OR_RETURN(const bool found, use_prepared(path, key));

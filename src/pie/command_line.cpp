@@ -178,9 +178,11 @@ void add_model_commands(CommandLine& line) {
     line.action = [=](std::stop_token stop) { return model_download(*config, *sources, *file, *again, stop); };
   });
 
-  auto* remove = command(model, "remove", "Remove a model from this machine", "  pie model remove Qwen/Qwen3-0.6B");
+  auto* remove = command(model, "remove", "Remove a model from this machine, with the weights that were prepared of it",
+                         "  pie model remove Qwen/Qwen3-0.6B\n  pie model remove file:./model.gguf");
   common(remove);
-  remove->add_option("source", *sources, "As `pie model list` shows it")->required();
+  remove->add_option("source", *sources, "As `pie model list` shows it; of file:PATH the prepared weights alone")
+      ->required();
   remove->callback([=, &line] { line.action = [=](std::stop_token) { return model_remove(*config, *sources); }; });
   add_model_questions(line, model);
 }

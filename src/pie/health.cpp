@@ -12,6 +12,7 @@
 #include "cli/quantity.h"
 #include "pie/config.h"
 #include "pie/model_store.h"
+#include "pie/program_log.h"
 #include "pie/shipped_inferlets.h"
 
 namespace hearth::pie {
@@ -164,6 +165,15 @@ void look_at_config(const fs::path& path, std::vector<Finding>& findings, Config
     return;
   }
   config = std::move(loaded).value();
+  if (!config.engine.log_dir.empty()) {
+    Finding log{.topic = "log", .detail = (fs::path(config.engine.log_dir) / "pie.log").string()};
+    if (auto opened = open_program_log(config, {}); !opened) {
+      log.state = State::Bad;
+      log.detail = opened.error().message;
+      log.fix = "set another folder with `pie config update --log-dir …`";
+    }
+    findings.push_back(std::move(log));
+  }
   if (auto served = check_served(config); !served) {
     finding.state = State::Bad;
     finding.detail = served.error().message;

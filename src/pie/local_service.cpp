@@ -5,6 +5,7 @@
 #include "llm/chat_template.h"
 #include "llm/model_file.h"
 #include "llm/tokenizer.h"
+#include "pie/model_store.h"
 #include "pie/shipped_inferlets.h"
 
 namespace hearth::pie {
@@ -65,7 +66,7 @@ inferlet::RuntimeOptions runtime_options(const Config& config) {
 }  // namespace
 
 llm::LoadOptions load_options(const Config& config, const ModelSettings& model) {
-  return {.prepared_dir = cache_root(config.engine) / "prepared",
+  return {.prepared_dir = ModelStore(cache_root(config.engine)).prepared(),
           .max_step_tokens = model.max_batch_tokens,
           .page_size = model.kv_page_size};
 }

@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/nearest_word.h"
+#include "llm/model_file.h"
+#include "llm/prepared_weights.h"
 
 namespace hearth::pie {
 namespace fs = std::filesystem;
@@ -101,6 +103,8 @@ std::optional<StoredModel> ModelStore::find(const ModelSource& source) const {
 Result<StoredModel> ModelStore::adopt(const ModelSource& source, StoredModel model) {
   const auto from = staging(source), to = models() / source.folder_name(), old = fs::path(from.string() + ".old");
   TRY(write_file(from / "manifest.json", manifest_text(model)));
+  // Another download of the same files is another model to the cache: what was prepared of the old one is of no use.
+  if (const auto old_model = find(source)) TRY(remove_prepared(old_model->model_path()));
   std::error_code code;
   fs::create_directories(models(), code);
   if (code) return io_error("create", models(), code);
@@ -114,24 +118,43 @@ Result<StoredModel> ModelStore::adopt(const ModelSource& source, StoredModel mod
   return model;
 }
 
-Result<StoredModel> ModelStore::remove(const ModelSource& source) {
+Result<uint64_t> ModelStore::remove_prepared(const fs::path& model_path) const {
+  const auto file = llm::open_model_file(model_path);
+  if (!file) {
+    log_info("[model] {} cannot be opened, so nothing was prepared of it: {}", model_path.string(),
+             file.error().message);
+    return 0;
+  }
+  return llm::remove_prepared(prepared(), (*file)->fingerprint());
+}
+
+Result<Freed> ModelStore::remove(const ModelSource& source) {
   const auto model = find(source);
+  std::error_code code;
+  Freed freed;
+  const bool in_place = source.kind == ModelSource::Kind::File && fs::exists(source.name, code);
+  if (in_place) {
+    ASSIGN_OR_RETURN(freed.prepared, remove_prepared(source.name));
+    if (!model) return freed;
+  }
   if (!model) {
     std::vector<std::string> known;
     for (const auto& other : list()) known.push_back(other.source);
     return fail(ErrorKind::NotFound, "[model] {} is not on this machine{}", source.text(),
                 suggestion(source.text(), known));
   }
+  freed.model = model->size();
+  ASSIGN_OR_RETURN(const uint64_t prepared, remove_prepared(model->model_path()));  // first: the model says which
+  freed.prepared += prepared;
   // Renamed away first: a half removed folder must not look like a model.
   const auto trash = fs::path(staging(source).string() + ".removed");
-  std::error_code code;
   fs::create_directories(trash.parent_path(), code);
   fs::remove_all(trash, code);
   fs::rename(model->folder, trash, code);
   if (code) return io_error("remove", model->folder, code);
   fs::remove_all(trash, code);
   if (code) return io_error("remove", trash, code);
-  return *model;
+  return freed;
 }
 
 Result<fs::path> local_model_path(const ModelStore& store, const ModelSource& source) {

@@ -31,21 +31,32 @@ struct StoredModel {
   std::filesystem::path model_path() const;
 };
 
+// What remove() gave back, in bytes.
+struct Freed {
+  uint64_t model = 0, prepared = 0;
+};
+
 class ModelStore {
  public:
   explicit ModelStore(std::filesystem::path cache_root) : root_(std::move(cache_root)) {}
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path models() const { return root_ / "models"; }
+  std::filesystem::path prepared() const { return root_ / "prepared"; }
   std::filesystem::path staging(const ModelSource& source) const { return root_ / "downloads" / source.folder_name(); }
 
   // By source text. Folders that are no models are left out; a manifest that cannot be read is an error in the log.
   std::vector<StoredModel> list() const;
   std::optional<StoredModel> find(const ModelSource& source) const;
-  // Makes a finished staging folder the stored model; an earlier one is replaced.
+  // Makes a finished staging folder the stored model; an earlier one is replaced, and its prepared weights go.
   Result<StoredModel> adopt(const ModelSource& source, StoredModel model);
-  // NotFound (with the nearest known source) when it is not there.
-  Result<StoredModel> remove(const ModelSource& source);
+  // The stored model and what was made of it: its prepared weights, for every device. Of a file: source that is not
+  // stored, the prepared weights alone: the file is used in place and stays. NotFound (with the nearest known source)
+  // when there is neither.
+  Result<Freed> remove(const ModelSource& source);
+  // Prepared weights made of a model file or folder; gives their bytes. 0 when it cannot be opened: nothing was made of
+  // it then.
+  Result<uint64_t> remove_prepared(const std::filesystem::path& model_path) const;
 
  private:
   std::filesystem::path root_;

@@ -55,6 +55,12 @@ class Cursor {
 }  // namespace
 
 Result<PreparedFile> PreparedFile::open(const std::filesystem::path& path, std::string_view key) {
+  ASSIGN_OR_RETURN(auto file, open(path));
+  if (file.key_ != key) return fail(ErrorKind::Invalid, "[prepared] key; got \"{}\", need \"{}\"", file.key_, key);
+  return file;
+}
+
+Result<PreparedFile> PreparedFile::open(const std::filesystem::path& path) {
   PreparedFile file;
   ASSIGN_OR_RETURN(file.map_, MappedFile::open(path));
   const std::span<const std::byte> bytes = file.map_.bytes();
@@ -76,10 +82,10 @@ Result<PreparedFile> PreparedFile::open(const std::filesystem::path& path, std::
   if (checksum(table) != table_checksum) return damaged("table");
 
   Cursor cursor(table);
-  std::string_view found_key;
+  std::string_view key;
   uint32_t count = 0;
-  if (!cursor.read_text(found_key) || !cursor.read(count) || count > kMaxTensors) return damaged("head of the table");
-  if (found_key != key) return fail(ErrorKind::Invalid, "[prepared] key; got \"{}\", need \"{}\"", found_key, key);
+  if (!cursor.read_text(key) || !cursor.read(count) || count > kMaxTensors) return damaged("head of the table");
+  file.key_ = key;
   for (uint32_t i = 0; i < count; ++i) {
     std::string_view name;
     int32_t dtype = 0, layout = 0;

@@ -40,7 +40,10 @@ class PreparedFile {
  public:
   // NotFound: there is none. Invalid: damaged, of another version, or made for another key.
   static Result<PreparedFile> open(const std::filesystem::path& path, std::string_view key);
+  // The same whatever its key is.
+  static Result<PreparedFile> open(const std::filesystem::path& path);
 
+  const std::string& key() const { return key_; }
   // nullptr when absent. The bytes live as long as this object.
   const PreparedTensor* find(std::string_view name) const;
   size_t tensor_count() const { return tensors_.size(); }
@@ -51,6 +54,7 @@ class PreparedFile {
 
  private:
   MappedFile map_;
+  std::string key_;
   std::map<std::string, PreparedTensor, std::less<>> tensors_;
 };
 

@@ -39,6 +39,14 @@ class Text(RunTest):
         self.assertEqual(first.stderr, "")
         self.assertEqual(self.pie(*self.WORDS).stdout, first.stdout)
 
+    def test_a_seed_holds_with_every_cut(self):
+        for cuts in (("--top-p", "0.9"), ("--top-k", "50"), ("--top-k", "50", "--top-p", "0.9")):
+            def text(seed):
+                return self.pie(*self.WORDS[:-1], seed, "--temperature", "2", *cuts).stdout
+
+            self.assertEqual(text("1099511627776"), text("1099511627776"), cuts)
+            self.assertNotEqual(text("1099511627776"), text("8"), cuts)
+
     def test_names_of_the_inferlet(self):
         text = self.pie(*self.WORDS).stdout
         for name in ("text-completion", "std/text-completion@latest", str(INFERLETS / "text-completion.wasm")):
@@ -163,6 +171,17 @@ class Interrupt(RunTest):
 
 
 class Models(RunTest):
+    def test_remove_frees_the_prepared_weights(self):
+        self.environment["PIE_CACHE_HOME"] = str(self.cache)
+        self.pie(*Text.WORDS)
+        [model] = self.cache.glob("dummy/*/model.gguf")
+        prepared = list(self.cache.glob("prepared/*.prepared"))
+        self.assertEqual(len(prepared), 1)
+        self.assertRegex(self.pie("model", "remove", f"file:{model}").stdout,
+                         r"removed the prepared weights of file:.*: [\d.]+ [kM]B freed; the file itself stays")
+        self.assertFalse(prepared[0].exists())
+        self.assertTrue(model.exists())
+
     def test_a_missing_model_offline(self):
         self.pie("config", "init", "--force")
         done = self.pie("run", "std/text-completion", code=1, HF_HUB_OFFLINE="1",

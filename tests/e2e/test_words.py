@@ -61,13 +61,40 @@ class Config(PieTest):
     def test_every_option_of_the_reference_is_there(self):
         self.pie("config", "init", "--path", "c.toml")
         self.pie(*"""config update --path c.toml --host 0.0.0.0 --port 1 --enable-auth --verbose --cache-dir /c
-            --log-dir /l --registry https://r/ --hf-repo Qwen/Qwen3-0.6B --device cpu --kv-page-size 8
+            --log-dir ./logs --registry https://r/ --hf-repo Qwen/Qwen3-0.6B --device cpu --kv-page-size 8
             --max-batch-tokens 100 --gpu-mem-utilization 0.5 --activation-dtype float32 --weight-dtype auto
             --max-num-adapters 1 --max-adapter-rank 1 --enable-profiling --random-seed 7""".split())
         shown = self.pie_json("config", "show", "--path", "c.toml", "--json")
         self.assertEqual(shown["model"][0]["hf_repo"], "Qwen/Qwen3-0.6B")
         self.assertEqual(shown["model"][0]["source"], "")
         self.assertIn("model.max_num_adapters = 1 has no effect", shown["without_effect"])
+
+    def test_the_log_folder_holds_for_every_command(self):
+        self.pie("config", "init", "--dummy")
+        self.pie("config", "update", "--log-dir", str(self.dir / "logs"))
+        log = self.dir / "logs/pie.log"
+        self.assertFalse(log.exists(), "the command that sets the folder still ran with the old one")
+        self.pie("config", "update", "--port", "9000")
+        self.assertIn("engine.port = 9000", log.read_text())
+        self.pie("config", "show")
+        self.assertIn("engine.port", log.read_text().splitlines()[-1])  # has no effect in this build
+        self.pie("doctor")
+        self.assertIn("[doctor] cpu: ok: ", log.read_text())
+        for words in (("model", "list"), ("model", "info")):
+            before = len(log.read_text())
+            self.pie(*words)
+            self.assertGreater(len(log.read_text()), before, words)
+
+    def test_a_log_folder_that_cannot_be_written_can_be_mended(self):
+        self.pie("config", "init", "--dummy")
+        self.pie("config", "update", "--log-dir", "/proc/nowhere")
+        self.assertIn("/proc/nowhere", self.pie("config", "show").stderr)
+        report = json.loads(self.pie("doctor", "--json", code=1).stdout)
+        [log] = [f for f in report["findings"] if f["topic"] == "log"]
+        self.assertEqual(log["state"], "bad")
+        self.one_error(self.pie("run", "std/text-completion", code=1))
+        self.pie("config", "update", "--log-dir", "")
+        self.pie("doctor")
 
     def test_init_does_not_replace(self):
         self.pie("config", "init")

@@ -3,6 +3,7 @@
 #include "cli/quantity.h"
 #include "cli/terminal.h"
 #include "pie/commands/commands.h"
+#include "pie/program_log.h"
 
 namespace hearth::pie {
 

@@ -15,10 +15,6 @@
 
 namespace hearth::pie {
 
-// Opens the log as the configuration says: `file` (may be empty) goes before engine.log_dir. Then the configuration's
-// words without effect are mentioned in the log.
-Result<> open_program_log(const Config& config, const std::filesystem::path& file);
-
 // ---- pie config
 Result<> config_init(const std::filesystem::path& path, bool dummy, bool force);
 Result<> config_show(const std::filesystem::path& path, bool json);

@@ -1,10 +1,21 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "pie/commands/commands.h"
+#include "pie/program_log.h"
 
 namespace hearth::pie {
 namespace fs = std::filesystem;
+
+namespace {
+
+// A log that cannot be opened is no reason not to show or mend the configuration that says where it is.
+void open_log_of(const Config& config) {
+  if (auto opened = open_program_log(config, {}); !opened) log_warning("{}", opened.error().message);
+}
+
+}  // namespace
 
 Result<> config_init(const fs::path& given, bool dummy, bool force) {
   const auto path = given.empty() ? default_config_path() : given;
@@ -19,6 +30,7 @@ Result<> config_init(const fs::path& given, bool dummy, bool force) {
 
 Result<> config_show(const fs::path& path, bool json) {
   ASSIGN_OR_RETURN(const auto config, load_config(path));
+  open_log_of(config);
   if (json) {
     fmt::print("{}", config_json(config));
     return {};
@@ -39,6 +51,7 @@ Result<> config_update(const ConfigUpdate& update) {
   std::error_code code;
   if (fs::is_symlink(path, code)) path = fs::canonical(path, code);  // the file behind it is replaced, not the link
   ASSIGN_OR_RETURN(const auto before, read_config(path));
+  open_log_of(before);
   if (update.model >= before.models.size())
     return fail(ErrorKind::Usage, "[config] --model; got {}, need at most {}: the file has {} [[model]] sections",
                 update.model, before.models.size() - 1, before.models.size());
@@ -64,6 +77,8 @@ Result<> config_update(const ConfigUpdate& update) {
   TRY(write_file(path, changed, 0600));
   for (const auto& change : changes) {
     const auto note = effect_text(change.key->effect);
+    log_info("[config] {}: {}.{} = {}", path.string(), change.key->section(), change.key->name,
+             toml_text(change.value));
     fmt::print("{}.{} = {}{}{}\n", change.key->section(), change.key->name, toml_text(change.value),
                note.empty() ? "" : "  # ", note);
   }

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
 #include "cli/terminal.h"
 #include "pie/commands/commands.h"
 #include "pie/health.h"
@@ -31,6 +32,8 @@ Result<> doctor(const DoctorOptions& options) {
   std::vector<std::string> bad;
   for (const auto& finding : findings)
     if (finding.state == Finding::State::Bad) bad.push_back(finding.topic);
+  for (const auto& finding : findings)
+    log_info("[doctor] {}: {}: {}", finding.topic, word_of(finding.state), finding.detail);
   if (options.json) {
     nlohmann::ordered_json json;
     json["healthy"] = bad.empty();

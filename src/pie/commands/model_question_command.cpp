@@ -16,6 +16,7 @@
 #include "pie/commands/commands.h"
 #include "pie/local_service.h"
 #include "pie/model_presence.h"
+#include "pie/program_log.h"
 
 namespace hearth::pie {
 namespace {

@@ -6,6 +6,7 @@
 #include "pie/commands/commands.h"
 #include "pie/model_download.h"
 #include "pie/model_store.h"
+#include "pie/program_log.h"
 
 namespace hearth::pie {
 namespace {
@@ -64,8 +65,14 @@ Result<> model_remove(const std::filesystem::path& config, const std::vector<std
   ASSIGN_OR_RETURN(auto store, open_store(config));
   for (const auto& text : sources) {
     ASSIGN_OR_RETURN(const auto source, parse_source(text));
-    ASSIGN_OR_RETURN(const auto model, store.remove(source));
-    fmt::print("removed {} ({})\n", model.source, cli::bytes_text(model.size()));
+    const bool stored = store.find(source).has_value();
+    ASSIGN_OR_RETURN(const auto freed, store.remove(source));
+    if (stored)
+      fmt::print("removed {}: {} freed, {} of it prepared weights\n", source.text(),
+                 cli::bytes_text(freed.model + freed.prepared), cli::bytes_text(freed.prepared));
+    else
+      fmt::print("removed the prepared weights of {}: {} freed; the file itself stays\n", source.text(),
+                 cli::bytes_text(freed.prepared));
   }
   return {};
 }

@@ -15,6 +15,7 @@
 #include "pie/line_reader.h"
 #include "pie/local_service.h"
 #include "pie/model_presence.h"
+#include "pie/program_log.h"
 #include "pie/shipped_inferlets.h"
 
 namespace hearth::pie {

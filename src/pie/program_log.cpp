@@ -1,5 +1,6 @@
+#include "pie/program_log.h"
+
 #include "base/log.h"
-#include "pie/commands/commands.h"
 
 namespace hearth::pie {
 
