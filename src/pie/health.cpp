@@ -1,6 +1,5 @@
 #include "pie/health.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "cli/quantity.h"
+#include "ops/cpu/isa.h"
+#include "ops/cpu/thread_pool.h"
 #include "pie/config.h"
 #include "pie/model_store.h"
 #include "pie/program_log.h"
@@ -23,18 +24,6 @@ using State = Finding::State;
 constexpr uint64_t kNeededBytes = uint64_t{16} << 20;      // compiled inferlets; a load without room packs in memory
 constexpr uint64_t kComfortableBytes = uint64_t{1} << 30;  // a small model and its caches
 
-struct Level {
-  const char* name;
-  std::vector<std::string> flags;  // as /proc/cpuinfo writes them
-};
-const std::vector<Level>& levels() {
-  static const std::vector<Level> all = {
-      {"portable", {}},
-      {"avx2", {"avx2", "fma", "f16c"}},
-      {"avx512", {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"}}};
-  return all;
-}
-
 std::string line_of(const std::string& text, std::string_view key) {
   const size_t begin = text.find(key);
   if (begin == std::string::npos) return {};
@@ -43,25 +32,9 @@ std::string line_of(const std::string& text, std::string_view key) {
   return text.substr(colon + 1, std::min(text.find('\n', colon), text.size()) - colon - 1);
 }
 
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 // /proc has no sizes, so it is read as a stream.
 std::string proc_text(const char* path) {
   return read_file(path, 16 << 20).value_or("");
-}
-
-Finding look_at_cpu() {
-  const auto cpu = cpu_features(proc_text("/proc/cpuinfo"), usable_cores());
-  Finding finding{.topic = "cpu"};
-  finding.detail = fmt::format("{}, {} cores for us, kernels: {}", cpu.name.empty() ? "processor" : cpu.name, cpu.cores,
-                               environment("HEARTH_ISA").value_or(cpu.best));
-  if (environment("HEARTH_ISA")) finding.detail += fmt::format(" (forced by HEARTH_ISA; best is {})", cpu.best);
-  if (!cpu.missing.empty()) finding.detail += fmt::format("; {} needs {}", cpu.next, fmt::join(cpu.missing, ", "));
-  return finding;
 }
 
 Finding look_at_memory() {
@@ -250,32 +223,35 @@ Finding look_at_python() {
 
 }  // namespace
 
-CpuFeatures cpu_features(const std::string& cpuinfo, int cores) {
-  CpuFeatures cpu{.best = "portable", .cores = cores};
-  cpu.name = line_of(cpuinfo, "model name");
-  cpu.name.erase(0, cpu.name.find_first_not_of(' '));
-  const std::string flags = line_of(cpuinfo, "\nflags") + " ";
-  const auto has = [&](const std::string& flag) { return flags.find(" " + flag + " ") != std::string::npos; };
-  bool reached = true;
-  for (const auto& level : levels()) {
-    std::vector<std::string> missing;
-    for (const auto& flag : level.flags) (has(flag) ? cpu.present : missing).push_back(flag);
-    if (reached && missing.empty()) {
-      cpu.best = level.name;
-    } else if (reached) {
-      reached = false;
-      cpu.next = level.name;
-      cpu.missing = std::move(missing);
-    }
+Finding examine_cpu() {
+  namespace cpu = ops::cpu;
+  std::string name = line_of(proc_text("/proc/cpuinfo"), "model name");
+  name.erase(0, name.find_first_not_of(' '));
+  Finding finding{.topic = "cpu"};
+  finding.detail =
+      fmt::format("{}, {} cores for us, kernels: ", name.empty() ? "processor" : name, cpu::usable_cores());
+  const auto best = cpu::best_isa();
+  const auto chosen = cpu::choose_isa("");
+  if (!chosen) {
+    finding.state = State::Bad;
+    finding.detail += fmt::format("none: {}", chosen.error().message);
+    finding.fix = fmt::format("unset HEARTH_ISA, or set it to {} or less", cpu::to_string(best));
+    return finding;
   }
-  return cpu;
+  finding.detail += cpu::to_string(*chosen);
+  if (*chosen != best) finding.detail += fmt::format(" (forced by HEARTH_ISA; best is {})", cpu::to_string(best));
+  if (best != cpu::Isa::Avx512) {
+    const auto next = best == cpu::Isa::Portable ? cpu::Isa::Avx2 : cpu::Isa::Avx512;
+    finding.detail += fmt::format("; {} needs {}", cpu::to_string(next), fmt::join(cpu::missing_flags(next), ", "));
+  }
+  return finding;
 }
 
 std::vector<Finding> examine(const fs::path& path) {
   std::vector<Finding> findings;
   Config config = default_config();
   look_at_config(path, findings, config);
-  findings.push_back(look_at_cpu());
+  findings.push_back(examine_cpu());
   findings.push_back(look_at_memory());
   findings.push_back(look_at_gpu());
   findings.push_back(look_at_space(cache_root(config.engine)));

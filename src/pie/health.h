@@ -17,16 +17,6 @@ struct Finding {
 
 // `config`: the file to check; empty: the default one.
 std::vector<Finding> examine(const std::filesystem::path& config);
-
-// Instruction sets that the CPU kernels can use, best first, and for the next better one what the processor lacks.
-struct CpuFeatures {
-  std::string name;                  // the processor's
-  std::string best;                  // portable, avx2, avx512
-  std::vector<std::string> present;  // of the features that any level asks for
-  std::vector<std::string> missing;  // for the level above `best`; empty at the top
-  std::string next;                  // that level
-  int cores = 0;                     // that this process may use
-};
-CpuFeatures cpu_features(const std::string& cpuinfo, int cores);  // of the text of /proc/cpuinfo
+Finding examine_cpu();  // the processor alone
 
 }  // namespace hearth::pie
