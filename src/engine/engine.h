@@ -10,7 +10,7 @@
 // under an attention mask of their own, and all pages after them, are never shared by content.
 //
 // While passes of a context are under way, its tokens are those of the passes that succeeded so far: fork, save,
-// commit, info and tokens see these. truncate, suspend and take are refused (Invalid) until the passes are done.
+// commit, info and tokens see these. truncate and suspend are refused (Invalid) until the passes are done.
 //
 // Memory. A page stays on the device while a context that has it is in use or was used lately. When pages run short,
 // the engine drops pages that only the prefix tree has, then suspends contexts: those that rest between passes first

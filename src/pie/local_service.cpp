@@ -68,7 +68,8 @@ inferlet::RuntimeOptions runtime_options(const Config& config) {
 llm::LoadOptions load_options(const Config& config, const ModelSettings& model) {
   return {.prepared_dir = ModelStore(cache_root(config.engine)).prepared(),
           .max_step_tokens = model.max_batch_tokens,
-          .page_size = model.kv_page_size};
+          .page_size = model.kv_page_size,
+          .max_context = model.context_length};
 }
 
 Result<std::unique_ptr<LocalService>> LocalService::start(const ServicePlan& plan) {

@@ -182,6 +182,12 @@ class Models(RunTest):
         self.assertFalse(prepared[0].exists())
         self.assertTrue(model.exists())
 
+    def test_the_context_length_is_a_limit(self):
+        self.pie("config", "update", "--context-length", "64")
+        self.assertEqual(self.pie_json("model", "info", "--json")["context_length"], 64)
+        error = self.one_error(self.pie("run", "std/text-completion", "--", "--prompt", "word " * 100, code=1))
+        self.assertIn("64", error)
+
     def test_a_missing_model_offline(self):
         self.pie("config", "init", "--force")
         done = self.pie("run", "std/text-completion", code=1, HF_HUB_OFFLINE="1",
