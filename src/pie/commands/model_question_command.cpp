@@ -181,6 +181,7 @@ Result<> model_tokenize(const ModelQuestion& question, const std::string& text, 
     return {};
   }
   std::vector<cli::Row> rows;
+  rows.reserve(tokens.size());
   for (const uint32_t id : tokens) rows.push_back({std::to_string(id), visible(tokenizer->token_bytes(id))});
   fmt::print("{}", cli::table({"ID", "BYTES"}, rows));
   fmt::print("{} tokens\n", tokens.size());

@@ -38,6 +38,7 @@ Result<> model_list(const std::filesystem::path& config, bool json) {
     return {};
   }
   std::vector<cli::Row> rows;
+  rows.reserve(models.size());
   for (const auto& model : models)
     rows.push_back({model.source, cli::bytes_text(model.size()), model.date, model.model_path().string()});
   fmt::print("{}", cli::table({"SOURCE", "SIZE", "DATE", "PATH"}, rows));
