@@ -13,6 +13,9 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)  # gcc 12 reports std::expected, std::variant and string + string wrongly
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wno-deprecated-declarations)  # std::stable_sort of gcc 12's library
+endif()
 find_program(HEARTH_MOLD mold)
 if(HEARTH_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_link_options(-fuse-ld=mold)
@@ -50,15 +53,25 @@ function(hearth_room name)
   endforeach()
 endfunction()
 
-# hearth_test(NAME LINKS … [LABELS …]): every .cpp of the calling folder is one GoogleTest program, one ctest entry a test case.
-function(hearth_test name)
-  cmake_parse_arguments(TEST "" "TIMEOUT" "LINKS;LABELS" ${ARGN})
-  foreach(link ${TEST_LINKS})
+# hearth_lacks(RESULT NAME LINKS…): the first room among the links that is not built here, and says that NAME is left out.
+function(hearth_lacks result name)
+  set(${result} "" PARENT_SCOPE)
+  foreach(link ${ARGN})
     if(link MATCHES "^hearth_" AND NOT TARGET ${link})
-      message(STATUS "test ${name} left out: ${link} is not built here")
+      message(STATUS "${name} is left out: ${link} is not built here")
+      set(${result} ${link} PARENT_SCOPE)
       return()
     endif()
   endforeach()
+endfunction()
+
+# hearth_test(NAME LINKS … [LABELS …]): every .cpp of the calling folder is one GoogleTest program, one ctest entry a test case.
+function(hearth_test name)
+  cmake_parse_arguments(TEST "" "TIMEOUT" "LINKS;LABELS" ${ARGN})
+  hearth_lacks(lack ${name} ${TEST_LINKS})
+  if(lack)
+    return()
+  endif()
   if(NOT TEST_LABELS)
     set(TEST_LABELS unit)
   endif()
@@ -72,6 +85,7 @@ function(hearth_test name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${TEST_LINKS} GTest::gtest GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)  # support/
   target_compile_definitions(${name} PRIVATE HEARTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" HEARTH_BINARY_DIR="${CMAKE_BINARY_DIR}")
   include(GoogleTest)
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 120

@@ -15,7 +15,7 @@ add_custom_command(
   OUTPUT ${hearth_rs_dir}/libhearth_rs.a
   COMMAND ${CMAKE_SOURCE_DIR}/rust/build.sh ${HEARTH_CARGO} ${HEARTH_CARGO_TARGET} ${hearth_rs_dir}
   DEPENDS ${hearth_rs_sources} ${CMAKE_SOURCE_DIR}/rust/Cargo.toml ${CMAKE_SOURCE_DIR}/rust/Cargo.lock
-          ${CMAKE_SOURCE_DIR}/rust/build.sh
+          ${CMAKE_SOURCE_DIR}/rust/build.sh ${CMAKE_SOURCE_DIR}/rust/rustc.sh
   COMMENT "Rust library (wasmtime, tokenizers, …): minutes the first time, then from the cache"
   USES_TERMINAL VERBATIM)
 add_custom_target(hearth_rs_build DEPENDS ${hearth_rs_dir}/libhearth_rs.a)

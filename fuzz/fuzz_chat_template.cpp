@@ -1,6 +1,6 @@
-// A chat template as a stranger wrote it, rendered and cut into pieces.
+// A chat template as a stranger wrote it, rendered and cut into pieces. What pieces promise holds for templates that
+// treat all texts alike, so there is nothing to hold a stranger's against.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "llm/chat_template.h"
@@ -11,14 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!made) return 0;
   const ChatTemplate& chat = **made;
   const ChatMessage messages[] = {{"system", "Be kind."}, {"user", "hi"}, {"assistant", "ho"}, {"user", "he"}};
-  const auto whole = chat.render(messages, true, R"([{"name":"f","parameters":{}}])");
-  const auto system = chat.system("Be kind."), first = chat.user("hi", true), later = chat.user("he", false),
-             reply = chat.assistant("ho");
-  // What the pieces promise where they exist.
-  if (first) {
-    const ChatMessage one[] = {{"user", "hi"}};
-    const auto asked = chat.render(one, true);
-    if (asked && *asked != *first + chat.cue()) std::abort();
-  }
+  (void)chat.render(messages, true, R"([{"name":"f","parameters":{}}])");
+  (void)chat.system("Be kind.");
+  (void)chat.user("hi", true);
+  (void)chat.user("he", false);
+  (void)chat.assistant("ho");
   return 0;
 }

@@ -10,6 +10,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   hearth::fuzz::put("config.json", data, static_cast<size_t>(cut - data));
   const uint8_t* const rest = cut == end ? end : cut + 1;
   hearth::fuzz::put("model.safetensors", rest, static_cast<size_t>(end - rest));
-  hearth::fuzz::load_model(hearth::fuzz::scratch_folder());
+  hearth::fuzz::load_model(hearth::fuzz::scratch_folder().path());
   return 0;
 }

@@ -6,6 +6,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$target" "$out"
 exec 9>"$target/hearth.lock"
 flock 9
-CARGO_TARGET_DIR="$target" "$cargo" build --release --locked --manifest-path "$here/Cargo.toml"
+CARGO_TARGET_DIR="$target" RUSTC_WORKSPACE_WRAPPER="$here/rustc.sh" "$cargo" build --release --locked --manifest-path "$here/Cargo.toml"
 cp -f "$target/release/libhearth_rs.a" "$out/libhearth_rs.a.tmp"
 mv -f "$out/libhearth_rs.a.tmp" "$out/libhearth_rs.a"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,6 +17,13 @@ typedef struct hearth_sink {
   void* context;
   void (*write)(void* context, const void* bytes, size_t size);
 } hearth_sink;
+
+// What a call may take beyond its arguments; more is an error that names the limit. Memory that the call leaves behind
+// counts while it runs.
+typedef struct hearth_budget {
+  size_t heap_bytes;
+  uint64_t cpu_ms;  // of processor time
+} hearth_budget;
 
 #ifdef __cplusplus
 }

@@ -29,10 +29,10 @@ char* hearth_token_tree_create(const hearth_token_tree_parts* parts, hearth_toke
 void hearth_token_tree_free(hearth_token_tree* tree);  // NULL is fine; matchers keep what they need
 
 // Checks a grammar without a vocabulary.
-char* hearth_grammar_check(int kind, const char* text, size_t size);
+char* hearth_grammar_check(int kind, const char* text, size_t size, hearth_budget budget);
 
 char* hearth_matcher_create(const hearth_token_tree* tree, int kind, const char* text, size_t size,
-                            hearth_matcher** out);
+                            hearth_budget budget, hearth_matcher** out);
 void hearth_matcher_free(hearth_matcher* matcher);  // NULL is fine
 hearth_matcher* hearth_matcher_fork(const hearth_matcher* matcher);
 

@@ -1,6 +1,7 @@
 // Chat templates: Jinja as the model hubs render it (trim_blocks, lstrip_blocks, Python's string methods, tojson
 // without HTML escapes, raise_exception, strftime_now, loop controls). A template is immutable; render may be called
-// from any thread at once. Rendering is bounded by instructions ("fuel") and by the size of what it writes.
+// from any thread at once. Rendering is bounded by instructions ("fuel"), by the size of what it
+// writes, and by a budget, since one instruction can double a text or walk an endless list.
 #pragma once
 
 #include <stdint.h>
@@ -17,12 +18,14 @@ typedef struct hearth_template hearth_template;
 // not fit. Called by templates that use strftime_now.
 typedef size_t (*hearth_strftime_now)(char* out, size_t size, const char* format);
 
-char* hearth_template_compile(const char* source, size_t size, hearth_strftime_now strftime_now, hearth_template** out);
+char* hearth_template_compile(const char* source, size_t size, hearth_strftime_now strftime_now, hearth_budget budget,
+                              hearth_template** out);
 void hearth_template_free(hearth_template* compiled);  // NULL is fine
 
 typedef struct hearth_template_limits {
   uint64_t fuel;      // instructions
   size_t text_bytes;  // of the output
+  hearth_budget budget;
 } hearth_template_limits;
 
 // Renders with the members of a JSON object as variables; writes UTF-8.

@@ -1,30 +1,18 @@
 //! See include/hearth_face.h.
 use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_char, c_void};
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use crate::budget::{Budget, within};
+
 thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Panics under `guarded` become errors: nothing is printed for them.
-fn quietly<T>(body: impl FnOnce() -> T) -> T {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !GUARDED.get() {
-                print(info);
-            }
-        }));
-    });
-    let before = GUARDED.replace(true);
-    let result = body();
-    GUARDED.set(before);
-    result
-}
+const MAX_ERROR_BYTES: usize = 2000;
 
 #[repr(C)]
 pub struct Sink {
@@ -40,28 +28,67 @@ impl Sink {
     }
 }
 
+/// `…/registry/src/<index>/minijinja-2.24.0/src/vm/mod.rs` without what depends on the machine.
+fn source_name(path: &str) -> &str {
+    match path.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/')) {
+        Some((_, name)) => name,
+        None => path.rsplit_once("/library/").map_or(path, |(_, name)| name),
+    }
+}
+
 fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => panic.downcast_ref::<&str>().map_or("no reason given", |text| text).to_string(),
     };
-    format!("failed inside: {text}")
+    match PLACE.take() {
+        place if place.is_empty() => format!("failed inside: {text}"),
+        place => format!("failed inside {place}: {text}"),
+    }
+}
+
+/// Runs `body`. A panic that leaves it becomes an error that says what and where; nothing is printed for it.
+pub fn caught<T>(body: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| match (CAUGHT.get(), info.location()) {
+            (false, _) => print(info),
+            (true, place) => {
+                PLACE.set(place.map_or(String::new(), |at| format!("{}:{}", source_name(at.file()), at.line())));
+            }
+        }));
+    });
+    PLACE.take();
+    let outer = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(body));
+    CAUGHT.set(outer);
+    result.unwrap_or_else(|panic| Err(panic_text(panic)))
 }
 
 /// Runs `body` and gives its error, or the text of its panic, as a C text; null when it went well.
 pub fn guarded(body: impl FnOnce() -> Result<(), String>) -> *mut c_char {
-    match quietly(|| catch_unwind(AssertUnwindSafe(body))).unwrap_or_else(|panic| Err(panic_text(panic))) {
+    match caught(body) {
         Ok(()) => std::ptr::null_mut(),
-        Err(text) => CString::new(text.replace('\0', "\\0")).map_or(std::ptr::null_mut(), CString::into_raw),
+        Err(mut text) => {
+            // Libraries quote their input.
+            if text.len() > MAX_ERROR_BYTES {
+                text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES));
+                text += "…";
+            }
+            CString::new(text.replace('\0', "\\0")).map_or(std::ptr::null_mut(), CString::into_raw)
+        }
     }
 }
 
-/// Libraries that walk trees by recursion meet trees as deep as a hostile input makes them: this runs them where
-/// the stack is larger than what the size limits of inputs allow. Untouched pages of it cost nothing.
-pub fn on_deep_stack<T: Send>(body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+/// Runs `body`, which walks what a stranger wrote, within a budget. Libraries that walk trees by recursion meet trees as
+/// deep as a hostile input makes them, so the stack is larger than what the size limits of inputs allow; untouched
+/// pages of it cost nothing.
+pub fn bounded<T: Send>(budget: Budget, body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
     const STACK_BYTES: usize = 512 << 20;
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || quietly(body));
+        let work = || caught(|| within(budget, body));
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         let thread = thread.map_err(|error| format!("no thread: {error}"))?;
         thread.join().unwrap_or_else(|panic| Err(panic_text(panic)))
     })

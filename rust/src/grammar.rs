@@ -6,17 +6,20 @@ use llguidance::api::{GrammarInit, ParserLimits, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 
-use crate::face::{Sink, guarded, on_deep_stack, slice, text};
+use crate::budget::Budget;
+use crate::face::{Sink, bounded, guarded, slice, text};
 
 pub struct HearthTokenTree {
     factory: ParserFactory,
     stops: Arc<Vec<u32>>,
+    special: Arc<Vec<u32>>, // without the stops
 }
 
 pub struct HearthMatcher {
     matcher: Matcher,
     fresh: Matcher,
     stops: Arc<Vec<u32>>,
+    special: Arc<Vec<u32>>,
     /// Stop tokens accepted after the grammar had ended by itself.
     extra_stops: usize,
 }
@@ -70,7 +73,8 @@ unsafe fn plant(parts: &TokenTreeParts) -> Result<HearthTokenTree, String> {
     let mut factory = ParserFactory::new(&environment, capabilities, &slices).map_err(plain)?;
     factory.quiet();
     *factory.limits_mut() = limits();
-    Ok(HearthTokenTree { factory, stops: Arc::new(stops.to_vec()) })
+    let special = (0..special.len() as u32).filter(|id| special[*id as usize] != 0 && !stops.contains(id)).collect();
+    Ok(HearthTokenTree { factory, stops: Arc::new(stops.to_vec()), special: Arc::new(special) })
 }
 
 fn parse(kind: i32, text: &str) -> Result<TopLevelGrammar, String> {
@@ -108,10 +112,15 @@ pub unsafe extern "C" fn hearth_token_tree_free(tree: *mut HearthTokenTree) {
 /// # Safety
 /// See above.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hearth_grammar_check(kind: i32, bytes: *const c_char, size: usize) -> *mut c_char {
+pub unsafe extern "C" fn hearth_grammar_check(
+    kind: i32,
+    bytes: *const c_char,
+    size: usize,
+    budget: Budget,
+) -> *mut c_char {
     guarded(|| {
         let source = unsafe { text(bytes, size) }?;
-        on_deep_stack(|| {
+        bounded(budget, || {
             let grammar = GrammarInit::Serialized(parse(kind, source)?);
             grammar.validate(None, limits()).into_error().map_or(Ok(()), |error| Err(plain(error)))
         })
@@ -126,17 +135,24 @@ pub unsafe extern "C" fn hearth_matcher_create(
     kind: i32,
     bytes: *const c_char,
     size: usize,
+    budget: Budget,
     out: *mut *mut HearthMatcher,
 ) -> *mut c_char {
     guarded(|| {
         let tree = unsafe { &*tree };
         let source = unsafe { text(bytes, size) }?;
-        let fresh = on_deep_stack(|| {
+        let fresh = bounded(budget, || {
             let matcher = Matcher::new(tree.factory.create_parser(parse(kind, source)?));
             matcher.get_error().map_or(Ok(matcher), |error| Err(plain(error)))
         })?;
         let matcher = fresh.deep_clone();
-        let made = HearthMatcher { matcher, fresh, stops: tree.stops.clone(), extra_stops: 0 };
+        let made = HearthMatcher {
+            matcher,
+            fresh,
+            stops: tree.stops.clone(),
+            special: tree.special.clone(),
+            extra_stops: 0,
+        };
         unsafe { *out = Box::into_raw(Box::new(made)) };
         Ok(())
     })
@@ -162,6 +178,7 @@ pub unsafe extern "C" fn hearth_matcher_fork(matcher: *const HearthMatcher) -> *
             matcher: from.matcher.deep_clone(),
             fresh: from.fresh.deep_clone(),
             stops: from.stops.clone(),
+            special: from.special.clone(),
             extra_stops: from.extra_stops,
         }));
         Ok(())
@@ -171,6 +188,19 @@ pub unsafe extern "C" fn hearth_matcher_fork(matcher: *const HearthMatcher) -> *
 }
 
 impl HearthMatcher {
+    fn mask(&mut self) -> Result<Vec<u32>, String> {
+        let count = self.matcher.tok_env().map_err(plain)?.tok_trie().vocab_size().div_ceil(32);
+        let mut mask = self.matcher.compute_mask_or_eos().map_err(plain)?;
+        // The byte that marks special tokens is one byte among others for the complement of a terminal, so the library
+        // lets them through where it then does not take them.
+        for &token in self.special.iter() {
+            if mask.is_allowed(token) && self.matcher.validate_tokens(&[token]).map_err(plain)? == 0 {
+                mask.disallow_token(token);
+            }
+        }
+        Ok(mask.as_slice()[..count].to_vec())
+    }
+
     fn accept(&mut self, tokens: &[u32]) -> Result<(), String> {
         let vocabulary = self.matcher.tok_env().map_err(plain)?.tok_trie().vocab_size();
         if let Some(token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
@@ -217,10 +247,7 @@ pub unsafe extern "C" fn hearth_matcher_accept(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hearth_matcher_mask(matcher: *mut HearthMatcher, words: Sink) -> *mut c_char {
     guarded(|| {
-        let matcher = unsafe { &mut *matcher };
-        let count = matcher.matcher.tok_env().map_err(plain)?.tok_trie().vocab_size().div_ceil(32);
-        let mask = matcher.matcher.compute_mask_or_eos().map_err(plain)?;
-        words.write(&mask.as_slice()[..count]);
+        words.write(&unsafe { &mut *matcher }.mask()?);
         Ok(())
     })
 }

@@ -3,17 +3,20 @@ use std::ffi::{CString, c_char};
 use std::io;
 
 use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
+use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use crate::face::{Sink, guarded, on_deep_stack, text};
+use crate::budget::Budget;
+use crate::face::{Sink, bounded, guarded, text};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Limits {
     fuel: u64,
     text_bytes: usize,
+    budget: Budget,
 }
 
 type StrftimeNow = extern "C" fn(*mut c_char, usize, *const c_char) -> usize;
@@ -101,11 +104,19 @@ fn strftime(now: StrftimeNow, format: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&out[..length.min(out.len())]).into_owned())
 }
 
+/// Python's methods; the library's own count of an empty text in a text never ends.
+fn method(state: &State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+    match (value.as_str(), name, arguments) {
+        (Some(text), "count", [what]) if what.as_str() == Some("") => Ok(Value::from(text.chars().count() + 1)),
+        _ => unknown_method_callback(state, value, name, arguments),
+    }
+}
+
 fn compile(source: &str, now: StrftimeNow) -> Result<HearthTemplate, String> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(method);
     environment.add_filter("tojson", |value: Value, options: Kwargs| tojson(&value, options));
     environment.add_function("raise_exception", |text: String| -> Result<Value, Error> { Err(refused(text)) });
     environment.add_function("strftime_now", move |format: String| strftime(now, &format));
@@ -136,11 +147,12 @@ pub unsafe extern "C" fn hearth_template_compile(
     source: *const c_char,
     size: usize,
     strftime_now: StrftimeNow,
+    budget: Budget,
     out: *mut *mut HearthTemplate,
 ) -> *mut c_char {
     guarded(|| {
         let source = unsafe { text(source, size) }?;
-        let template = on_deep_stack(|| compile(source, strftime_now))?;
+        let template = bounded(budget, || compile(source, strftime_now))?;
         unsafe { *out = Box::into_raw(Box::new(template)) };
         Ok(())
     })
@@ -168,7 +180,7 @@ pub unsafe extern "C" fn hearth_template_render(
     guarded(|| {
         let compiled = unsafe { &*compiled };
         let json = unsafe { text(json, size) }?;
-        out.write(&on_deep_stack(|| render(compiled, json, limits))?);
+        out.write(&bounded(limits.budget, || render(compiled, json, limits))?);
         Ok(())
     })
 }

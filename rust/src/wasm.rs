@@ -12,7 +12,6 @@ mod wire;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::hash::{Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource, ResourceDynamic, ResourceType, Val};
 use wasmtime::{Config, Engine, PoolingAllocationConfig, Result, StoreContextMut, bail};
@@ -116,10 +115,7 @@ pub unsafe extern "C" fn hearth_wasm_failure_clear(failure: &mut hearth_wasm_fai
 
 /// Runs the body of an entry point: its error, or the panic that came out of it, goes to `failure`.
 fn guard<T>(failure: *mut hearth_wasm_failure, body: impl FnOnce() -> std::result::Result<T, Failure>) -> Option<T> {
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
-        Err(Failure::new(Kind::Internal, format!("panic: {text}")))
-    });
+    let result = crate::face::caught(|| Ok(body())).unwrap_or_else(|panic| Err(Failure::new(Kind::Internal, panic)));
     match result {
         Ok(value) => Some(value),
         Err(error) => {

@@ -20,6 +20,10 @@ constexpr size_t kMaxVariables = size_t{256} << 20;  // bytes of the messages an
 constexpr uint64_t kFuel = 50'000;
 constexpr uint64_t kFuelPerMessage = 5'000;
 constexpr uint64_t kFuelPerToolByte = 10;
+// The heap and the processor time that a template may take beside its input, and for each byte of that.
+constexpr hearth_budget kBudget{size_t{192} << 20, 2'000};
+constexpr size_t kHeapPerByte = 16;
+constexpr size_t kBytesPerMs = 10'000;
 
 constexpr std::string_view kPlain =
     "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
@@ -113,9 +117,11 @@ class JinjaTemplate final : public ChatTemplate {
     }
     std::string out;
     const uint64_t fuel = kFuel + kFuelPerMessage * messages.size() + kFuelPerToolByte * tools_json.size();
-    TRY(rust_result(
-        hearth_template_render(compiled_.get(), json.data(), json.size(), {fuel, kMaxRendered}, {&out, append_text}),
-        ErrorKind::Invalid, "chat template"));
+    const hearth_budget budget{kBudget.heap_bytes + json.size() * kHeapPerByte,
+                               kBudget.cpu_ms + json.size() / kBytesPerMs};
+    TRY(rust_result(hearth_template_render(compiled_.get(), json.data(), json.size(), {fuel, kMaxRendered, budget},
+                                           {&out, append_text}),
+                    ErrorKind::Invalid, "chat template"));
     return out;
   }
 
@@ -182,12 +188,15 @@ class JinjaTemplate final : public ChatTemplate {
       open.resize(open.size() - eos_.size());
     }
     std::optional<std::string> cue = after(asked, open);
-    if (!cue) return not_compositional("the user turn depends on the generation prompt");
+    if (!cue || cue->contains(kUserProbe)) {
+      return not_compositional("the user turn depends on the generation prompt");
+    }
     cue_ = std::move(*cue);
     ASSIGN_OR_RETURN(const std::string replied, turns(all));
     const size_t reply = replied.rfind(kReplyProbe);
     if (reply == std::string::npos) return not_compositional("the template drops replies");
     seal_ = replied.substr(reply + std::strlen(kReplyProbe));
+    if (seal_.contains(kUserProbe)) return not_compositional("the end of a reply repeats earlier turns");
     return {};
   }
 
@@ -206,8 +215,8 @@ Result<std::shared_ptr<const ChatTemplate>> ChatTemplate::create(std::string sou
   if (source.empty()) source = kPlain;
   source = without_generation_marks(source);
   hearth_template* made = nullptr;
-  TRY(rust_result(hearth_template_compile(source.data(), source.size(), strftime_now, &made), ErrorKind::Invalid,
-                  "chat template"));
+  TRY(rust_result(hearth_template_compile(source.data(), source.size(), strftime_now, kBudget, &made),
+                  ErrorKind::Invalid, "chat template"));
   return std::make_shared<const JinjaTemplate>(std::unique_ptr<hearth_template, TemplateFree>(made), std::move(bos),
                                                std::move(eos));
 }

@@ -1,5 +1,5 @@
-// The model's own Jinja chat template. Thread-safe. Bounded: fuel and output size limits make a hostile template an
-// error.
+// The model's own Jinja chat template. Thread-safe. Bounded in instructions, output, heap and processor time: a hostile
+// template is an error.
 #pragma once
 
 #include <memory>

@@ -8,8 +8,26 @@
 namespace hearth::llm {
 namespace {
 
-constexpr size_t kMaxSchema = size_t{1} << 20;    // bytes of a JSON schema
-constexpr size_t kMaxGrammar = size_t{64} << 10;  // bytes of a regular expression or a Lark grammar
+constexpr size_t kMaxSchema = size_t{1} << 20;             // bytes of a JSON schema
+constexpr size_t kMaxGrammar = size_t{64} << 10;           // bytes of a regular expression or a Lark grammar
+constexpr hearth_budget kBudget{size_t{1} << 30, 20'000};  // of one grammar: heap and processor time
+
+// Rules of a Lark grammar: no more than lines that begin with a name and have a colon. What follows an error deep in a
+// chain of rules takes time with the square of its length.
+size_t count_rules(std::string_view lark) {
+  size_t rules = 0;
+  while (!lark.empty()) {
+    const size_t end = lark.find('\n');
+    const std::string_view line = lark.substr(0, end);
+    lark.remove_prefix(end == std::string_view::npos ? lark.size() : end + 1);
+    const size_t begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) continue;
+    const char first = line[begin];
+    const bool name = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
+    rules += (name || std::string_view("_!?%").contains(first)) && line.contains(':');
+  }
+  return rules;
+}
 
 int rust_kind(std::string_view kind) {
   return kind == "json_schema" ? HEARTH_GRAMMAR_JSON_SCHEMA
@@ -117,7 +135,8 @@ Result<std::shared_ptr<const Grammar>> Grammar::checked(std::string kind, std::s
   if (text.empty() || text.size() > limit) {
     return fail(ErrorKind::Invalid, "[grammar] {}; got {} bytes, need 1 to {}", kind, text.size(), limit);
   }
-  TRY(rust_result(hearth_grammar_check(rust_kind(kind), text.data(), text.size()), ErrorKind::Invalid, "grammar"));
+  TRY(rust_result(hearth_grammar_check(rust_kind(kind), text.data(), text.size(), kBudget), ErrorKind::Invalid,
+                  "grammar"));
   return std::shared_ptr<const Grammar>(new Grammar(std::move(kind), std::move(text)));
 }
 
@@ -134,7 +153,12 @@ Result<std::shared_ptr<const Grammar>> Grammar::from_regex(std::string_view rege
 }
 
 Result<std::shared_ptr<const Grammar>> Grammar::from_ebnf(std::string_view grammar) {
-  if (!grammar.contains("::=")) return checked("lark", std::string(grammar));
+  if (!grammar.contains("::=")) {
+    if (const size_t rules = count_rules(grammar); rules > kMaxRules) {
+      return fail(ErrorKind::Limit, "[grammar] rules; got {}, need at most {}", rules, kMaxRules);
+    }
+    return checked("lark", std::string(grammar));
+  }
   if (grammar.size() > kMaxGrammar) {
     return fail(ErrorKind::Limit, "[grammar] ebnf; got {} bytes, need at most {}", grammar.size(), kMaxGrammar);
   }
@@ -147,8 +171,9 @@ Result<std::unique_ptr<Matcher>> Matcher::create(std::shared_ptr<const Grammar> 
   ASSIGN_OR_RETURN(const TokenTree* tree, tokenizer->token_tree());
   hearth_matcher* made = nullptr;
   const std::string& text = grammar->text();
-  TRY(rust_result(hearth_matcher_create(tree->get(), rust_kind(grammar->kind()), text.data(), text.size(), &made),
-                  ErrorKind::Invalid, "grammar"));
+  TRY(rust_result(
+      hearth_matcher_create(tree->get(), rust_kind(grammar->kind()), text.data(), text.size(), kBudget, &made),
+      ErrorKind::Invalid, "grammar"));
   return std::make_unique<GrammarMatcher>(RustMatcher(made), std::move(tokenizer));
 }
 

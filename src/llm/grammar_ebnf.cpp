@@ -15,6 +15,7 @@ namespace hearth::llm {
 namespace {
 
 constexpr int kMaxDepth = 200;            // nested groups
+constexpr int kMaxQuantifiers = 4;        // behind one item: each nests it once more
 constexpr uint32_t kMaxRepeat = 100'000;  // of {m,n}
 constexpr uint32_t kUnbounded = UINT32_MAX;
 
@@ -58,6 +59,9 @@ class Parser {
       rules_[rule].body = std::move(body);
     }
     if (defined_.empty()) return fail(ErrorKind::Invalid, "[grammar] no rules");
+    if (rules_.size() > kMaxRules) {
+      return fail(ErrorKind::Limit, "[grammar] rules; got {}, need at most {}", rules_.size(), kMaxRules);
+    }
     for (const Rule& rule : rules_) {
       if (!rule.body)
         return fail(ErrorKind::Invalid, "[grammar] rule {} is used but not defined", quote_bytes(rule.name));
@@ -143,9 +147,12 @@ class Parser {
     Node node{Node::Kind::Sequence};
     for (skip(); at_ < text_.size() && !std::string_view("|);").contains(text_[at_]) && !rule_begins(); skip()) {
       ASSIGN_OR_RETURN(Node item, primary(depth));
-      for (;;) {
+      for (int count = 1;; ++count) {
         const std::optional<std::pair<uint32_t, uint32_t>> range = take_quantifier();
         if (!range) break;
+        if (count > kMaxQuantifiers) {
+          return fail(ErrorKind::Limit, "[grammar] quantifiers in a row; need at most {}", kMaxQuantifiers);
+        }
         if (range->first > range->second || (range->second != kUnbounded && range->second > kMaxRepeat) ||
             range->first > kMaxRepeat) {
           return fail(ErrorKind::Limit, "[grammar] repetition; got {} to {}, need at most {} and in order",

@@ -8,6 +8,8 @@
 
 namespace hearth::llm {
 
+constexpr size_t kMaxRules = 1000;  // of a grammar, in EBNF or Lark
+
 // Understands literals in either quotes, [classes], ( ), |, * + ?, {m}, {m,}, {m,n}, the dot, names with or without
 // angle brackets, # comments and an optional ; behind a rule. The rule `root`, else the first one, becomes `start`.
 // Rules that need no recursion become terminals, so that the lexer sees regular parts as a whole.

@@ -2,12 +2,12 @@
 #include "ops/conformance/artifact.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
 
 #include "base/file.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::ops::conformance {
 namespace {
@@ -16,13 +16,6 @@ namespace fs = std::filesystem;
 
 class ArtifactFiles : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / fmt::format("hearth_artifact_{}_{}", ::getpid(),
-                                                      testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   Artifact written(std::string_view op_name, std::string_view case_name, const CaseTypes& types = {}) {
     auto device = open_device("ref");
     auto made = make_case(*find_op(op_name), case_name, types);
@@ -51,7 +44,8 @@ class ArtifactFiles : public testing::Test {
     return result ? "accepted" : result.error().message;
   }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "artifact";
 };
 
 TEST_F(ArtifactFiles, RoundTripKeepsEveryOpsTensorsAndAttributes) {

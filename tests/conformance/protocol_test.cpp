@@ -1,11 +1,11 @@
 // The op_protocol_tests program as a person runs it, and the documentation that it prints.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process.h"
 #include "ops/conformance/markdown.h"
 #include "ops/op.h"
+#include "support/temporary_folder.h"
 
 namespace hearth {
 namespace {
@@ -23,13 +23,9 @@ CommandExit program(std::vector<std::string> words, const std::string& isa = "")
 
 class Protocol : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / fmt::format("hearth_protocol_{}_{}", ::getpid(),
-                                                      testing::UnitTest::GetInstance()->current_test_info()->name());
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string at() const { return folder_.string(); }
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "artifact";
 };
 
 TEST_F(Protocol, SoftmaxAtThirtyTwoThousand) {

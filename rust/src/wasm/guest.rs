@@ -357,7 +357,8 @@ pub unsafe extern "C" fn hearth_wasm_start(
             return done.finish(Failure::new(Kind::Cancelled, "cancelled"));
         };
         let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(stdout).stderr(stderr).args(&arguments).allow_ip_name_lookup(false);
+        wasi.stdout(stdout).stderr(stderr).args(&arguments);
+        wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false); // a socket would be a descriptor of ours
         for pair in environment.chunks_exact(2) {
             wasi.env(&pair[0], &pair[1]);
         }

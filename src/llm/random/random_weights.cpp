@@ -136,8 +136,7 @@ RandomTensors::RandomTensors(const ModelConfig& config, uint64_t seed, bool gguf
     : config_(config),
       names_(gguf ? find_architecture(config.architecture)->gguf_names
                   : find_architecture(config.architecture)->safetensors_names),
-      seed_(seed),
-      gguf_(gguf) {
+      seed_(seed) {
   const double width = static_cast<double>(config.hidden);
   // Rows of unit length would give logits of variance 1; 2 makes distributions that have something to say.
   add_matrix(std::string(names_.embedding), {{"embedding", config.vocab}}, config.hidden, 2 / std::sqrt(width));

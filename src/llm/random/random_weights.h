@@ -48,7 +48,6 @@ class RandomTensors {
   const ModelConfig& config_;
   const WeightNames& names_;
   uint64_t seed_;
-  bool gguf_;
   std::vector<Plan> plans_;
   std::vector<RandomTensor> fixed_;
 };

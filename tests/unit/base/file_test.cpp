@@ -2,16 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "support/temporary_folder.h"
+
 namespace hearth {
 namespace {
 
-std::filesystem::path fresh_dir() {
-  std::string name = (std::filesystem::temp_directory_path() / "hearth_file_test.XXXXXX").string();
-  return ::mkdtemp(name.data());
-}
-
 TEST(AtomicFile, AppearsOnlyAfterCommit) {
-  const auto path = fresh_dir() / "sub" / "a.txt";
+  const TemporaryFolder folder;
+  const auto path = folder / "sub" / "a.txt";
   {
     auto file = AtomicFile::create(path, 0600).value();
     ASSERT_TRUE(file.write("hello"));
@@ -24,16 +22,17 @@ TEST(AtomicFile, AppearsOnlyAfterCommit) {
 }
 
 TEST(AtomicFile, DroppedLeavesNothing) {
-  const auto dir = fresh_dir();
+  const TemporaryFolder dir;
   {
     auto file = AtomicFile::create(dir / "b.txt").value();
     ASSERT_TRUE(file.write("half"));
   }
-  EXPECT_TRUE(std::filesystem::is_empty(dir));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
 TEST(MappedFile, SeesWhatWasWritten) {
-  const auto path = fresh_dir() / "c.bin";
+  const TemporaryFolder folder;
+  const auto path = folder / "c.bin";
   ASSERT_TRUE(write_file(path, "abc"));
   const auto file = MappedFile::open(path).value();
   ASSERT_EQ(file.bytes().size(), 3u);
@@ -48,7 +47,8 @@ TEST(MappedFile, MissingFileNamesThePath) {
 }
 
 TEST(ReadFile, RefusesMoreThanTheLimit) {
-  const auto path = fresh_dir() / "d.bin";
+  const TemporaryFolder folder;
+  const auto path = folder / "d.bin";
   ASSERT_TRUE(write_file(path, std::string(100, 'x')));
   EXPECT_EQ(read_file(path, 99).error().kind, ErrorKind::Limit);
 }

@@ -5,13 +5,14 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "support/temporary_folder.h"
 
 namespace hearth {
 namespace {
 
 TEST(Log, FileKeepsItsLevelAndAppends) {
-  std::string name = (std::filesystem::temp_directory_path() / "hearth_log_test.XXXXXX").string();
-  const auto file = std::filesystem::path(::mkdtemp(name.data())) / "logs" / "a.log";
+  const TemporaryFolder folder;
+  const auto file = folder / "logs" / "a.log";
   ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off, .file = file}));
   log_info("first {}", 1);
   log_debug("too quiet");

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "llm/evaluate.h"
 #include "llm/random/random_model.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::engine {
 namespace {
@@ -28,8 +29,6 @@ constexpr int64_t kPageSize = 8, kStepTokens = 96;
 class SameLogits : public testing::TestWithParam<Shape> {
  protected:
   void SetUp() override {
-    std::string folder = (std::filesystem::temp_directory_path() / "hearth_engine_model.XXXXXX").string();
-    folder_ = ::mkdtemp(folder.data());
     const llm::RandomModelOptions options{.architecture = GetParam().architecture,
                                           .dtypes = GetParam().dtypes,
                                           .layers = 2,
@@ -39,12 +38,11 @@ class SameLogits : public testing::TestWithParam<Shape> {
                                           .head_dim = 64,
                                           .ffn = 256,
                                           .context = 512};
-    path_ = llm::write_random_model(options, folder_).value();
+    path_ = llm::write_random_model(options, folder_.path()).value();
     device_ = ops::open_device(GetParam().device, {.threads = 2}).value();
     judge_device_ = ops::open_device(GetParam().device, {.threads = 2}).value();
     judge_ = load(*judge_device_);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<llm::Model> load(ops::Device& device) {
     std::shared_ptr<llm::ModelFile> file = llm::open_model_file(path_).value();
@@ -98,7 +96,8 @@ class SameLogits : public testing::TestWithParam<Shape> {
     return start(context, std::move(tokens)).get();
   }
 
-  std::filesystem::path folder_, path_;
+  TemporaryFolder folder_;
+  std::filesystem::path path_;
   std::unique_ptr<ops::Device> device_, judge_device_;
   std::unique_ptr<llm::Model> judge_;
   std::unique_ptr<Engine> engine_;

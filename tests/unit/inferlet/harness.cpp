@@ -72,8 +72,6 @@ Result<ModelServices> add_model(Harness& harness) {
 }  // namespace
 
 Harness::Harness(RuntimeOptions options, bool with_model) {
-  std::string name = (std::filesystem::temp_directory_path() / "inferlet-test-XXXXXX").string();
-  folder = ::mkdtemp(name.data());
   std::vector<ModelServices> models;
   if (with_model) {
     auto added = add_model(*this);
@@ -113,7 +111,6 @@ Result<std::string> Harness::run_guest(const std::string& name, std::string inpu
 
 Harness::~Harness() {
   runtime.reset();
-  std::filesystem::remove_all(folder);
 }
 
 std::filesystem::path Harness::write(const std::string& name, const std::string& wat) const {

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "engine/engine.h"
 #include "inferlet/runtime.h"
+#include "support/temporary_folder.h"
 #include "wat.h"
 
 namespace hearth::inferlet {
@@ -46,7 +47,7 @@ class Harness {
   Result<std::string> run(const Wat& wat, std::string input = {}, std::vector<std::string> arguments = {});
   std::unique_ptr<Process> launch(const Wat& wat, Record& record, std::string input = {});
 
-  std::filesystem::path folder;
+  TemporaryFolder folder;
   std::unique_ptr<ops::Device> device;
   Record last;  // of run(); outlives the runtime, which may still write into it
   engine::Engine engine{engine::EngineOptions{}};

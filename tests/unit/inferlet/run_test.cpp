@@ -80,6 +80,33 @@ TEST(Run, SpinningGuestsAreCancelledAndLetOthersRun) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(500));
 }
 
+TEST(Run, CancelReachesAGuestWhereverItSpins) {
+  Wat start = echo(), fills = spin(), calls = spin();
+  start.functions = "(func $forever (loop $l (br $l))) (start $forever)";
+  fills.memory = "512";
+  fills.body = "(loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 33554432)) (br $l)) unreachable";
+  calls.imports = R"((import "wasi:random/random@0.2.0" (instance $r (export "get-random-u64" (func (result u64))))))";
+  calls.lowered = R"((core func $f (canon lower (func $r "get-random-u64"))))";
+  calls.core_imports = R"((with "host" (instance (export "f" (func $f)))))";
+  calls.module_imports = R"((import "host" "f" (func $f (result i64))))";
+  calls.body = "(loop $l (drop (call $f)) (br $l)) unreachable";
+  for (const auto& [where, wat] : {std::pair{"its loop", spin()}, std::pair{"its start", start},
+                                   std::pair{"bulk memory", fills}, std::pair{"host calls", calls}}) {
+    Record record;
+    Harness harness({.worker_threads = 1});
+    auto process = harness.launch(wat, record);
+    ASSERT_TRUE(process) << where;
+    EXPECT_FALSE(record.wait(milliseconds(50))) << where;
+    auto begin = std::chrono::steady_clock::now();
+    process->cancel();
+    auto end = record.wait();
+    ASSERT_TRUE(end) << where;
+    ASSERT_FALSE(*end) << where;
+    EXPECT_EQ(end->error().kind, ErrorKind::Cancelled) << where;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(500)) << where;
+  }
+}
+
 TEST(Run, MemoryBeyondTheLimitTraps) {
   Harness harness({.memory_bytes = 1 << 20});
   Wat wat;

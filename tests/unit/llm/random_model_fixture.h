@@ -1,4 +1,4 @@
-// Small random models in a folder of their own, and one sequence fed to a model in chosen pieces.
+// Small random models, and one sequence fed to a model in chosen pieces.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,21 +9,9 @@
 
 #include "llm/model.h"
 #include "llm/random/random_model.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::llm {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hearth_llm_test.XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // As small as a model can be that has several heads, groups of them and two layers.
 inline RandomModelOptions small_model(std::string architecture, std::vector<DType> dtypes = {DType::F32}) {

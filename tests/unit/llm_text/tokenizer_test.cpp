@@ -436,6 +436,19 @@ TEST(Errors, DecoderThatIsNotByTokens) {
   EXPECT_NE(error(from_json(json.dump())).find("decoder; got \"WordPiece\""), std::string::npos);
 }
 
+TEST(Errors, APanicOfTheLibrarySaysWhereAndWhatAndPrintsNothing) {
+  std::string json = byte_vocabulary_json();
+  const std::string_view decoder = "\"decoder\":{";
+  const size_t at = json.find(decoder);
+  ASSERT_NE(at, std::string::npos) << json.substr(0, 500);
+  json.insert(at + decoder.size(), ",");
+  testing::internal::CaptureStderr();
+  const std::string message = error(from_json(json));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_TRUE(message.starts_with("[tokenizer.json] failed inside tokenizers-")) << message;
+  EXPECT_NE(message.find("key must be a string"), std::string::npos) << message;
+}
+
 TEST(Errors, IdsOutsideTheVocabulary) {
   const Shared tokenizer = make(byte_vocabulary());
   EXPECT_EQ(tokenizer->decode(Ids{3, 269}).error().message, "[tokenizer] token id; got 269, need less than 269");

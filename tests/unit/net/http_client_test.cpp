@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "net/download.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::net {
 namespace {
@@ -151,8 +152,8 @@ TEST(HttpClient, StallingServersAreLeft) {
 }
 
 TEST(Download, AWrongContentRangeIsNotWritten) {
-  std::string name = (std::filesystem::temp_directory_path() / "hearth_net_test.XXXXXX").string();
-  const auto part = std::filesystem::path(::mkdtemp(name.data())) / "a.part";
+  const TemporaryFolder folder;
+  const auto part = folder / "a.part";
   ASSERT_TRUE(write_file(part, "0123"));
   CannedServer server({answer("206 Partial Content", "89", "Content-Range: bytes 8-9/10\r\n")});
   HttpClient client(quick());
@@ -161,8 +162,8 @@ TEST(Download, AWrongContentRangeIsNotWritten) {
 }
 
 TEST(Download, MoreThanAnnouncedIsRefused) {
-  std::string name = (std::filesystem::temp_directory_path() / "hearth_net_test.XXXXXX").string();
-  const auto part = std::filesystem::path(::mkdtemp(name.data())) / "a.part";
+  const TemporaryFolder folder;
+  const auto part = folder / "a.part";
   CannedServer server({answer("200 OK", "0123456789")});
   HttpClient client(quick());
   EXPECT_EQ(download(client, {.url = server.url(), .part = part, .size = 5}, {}).error().kind, ErrorKind::Invalid);

@@ -3,16 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::pie {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path fresh_dir() {
-  std::string name = (fs::temp_directory_path() / "hearth_store_test.XXXXXX").string();
-  return ::mkdtemp(name.data());
-}
 
 TEST(ModelSource, ReadsEveryForm) {
   EXPECT_EQ(parse_source("Qwen/Qwen3-0.6B").value().text(), "hf:Qwen/Qwen3-0.6B");
@@ -37,7 +33,8 @@ TEST(ModelSource, FolderNamesAreOneSegmentAndDiffer) {
 }
 
 TEST(ModelStore, AdoptListFindRemove) {
-  ModelStore store(fresh_dir());
+  const TemporaryFolder folder;
+  ModelStore store(folder.path());
   const auto source = parse_source("a/b").value();
   fs::create_directories(store.staging(source));
   ASSERT_TRUE(write_file(store.staging(source) / "m.gguf", "xyz"));
@@ -53,7 +50,8 @@ TEST(ModelStore, AdoptListFindRemove) {
 }
 
 TEST(ModelStore, UnknownModelSuggestsTheNearest) {
-  ModelStore store(fresh_dir());
+  const TemporaryFolder folder;
+  ModelStore store(folder.path());
   const auto source = parse_source("Qwen/Qwen3-0.6B").value();
   fs::create_directories(store.staging(source));
   ASSERT_TRUE(store.adopt(source, {.source = source.text()}));
@@ -63,7 +61,8 @@ TEST(ModelStore, UnknownModelSuggestsTheNearest) {
 }
 
 TEST(ModelStore, FoldersWithoutAGoodManifestAreNoModels) {
-  ModelStore store(fresh_dir());
+  const TemporaryFolder folder;
+  ModelStore store(folder.path());
   ASSERT_TRUE(write_file(store.models() / "x" / "model.gguf", "x"));
   ASSERT_TRUE(write_file(store.models() / "y" / "manifest.json", "{"));
   ASSERT_TRUE(
@@ -72,7 +71,7 @@ TEST(ModelStore, FoldersWithoutAGoodManifestAreNoModels) {
 }
 
 TEST(LocalModelPath, FilesAreUsedInPlace) {
-  const auto dir = fresh_dir();
+  const TemporaryFolder dir;
   ModelStore store(dir / "cache");
   ASSERT_TRUE(write_file(dir / "m.gguf", "x"));
   EXPECT_EQ(local_model_path(store, parse_source("file:" + (dir / "m.gguf").string()).value()).value(), dir / "m.gguf");

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "support/temporary_folder.h"
 
 namespace hearth::pie {
 namespace {
@@ -34,12 +35,6 @@ class BuildTest : public testing::Test {
   void SetUp() override {
     const auto tools = find_guest_toolchain();
     if (!tools) GTEST_SKIP() << tools.error().message;
-    std::string form = (fs::temp_directory_path() / "hearth-build.XXXXXX").string();
-    ASSERT_NE(mkdtemp(form.data()), nullptr);
-    folder_ = form;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) fs::remove_all(folder_);
   }
 
   fs::path write(const std::string& name, std::string_view text) const {
@@ -56,7 +51,8 @@ class BuildTest : public testing::Test {
   }
   std::string component() const { return read_file(folder_ / "out.wasm").value(); }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path& folder_ = temporary_.path();
 };
 
 constexpr std::string_view kSmallest =

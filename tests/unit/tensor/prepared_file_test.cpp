@@ -5,18 +5,13 @@
 #include <cstring>
 #include <random>
 
+#include "support/temporary_folder.h"
+
 namespace hearth {
 namespace {
 
 class PreparedFileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "hearth_prepared_test.XXXXXX").string();
-    dir_ = ::mkdtemp(name.data());
-    path_ = dir_ / "weights.prepared";
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
   // Two tensors: 3 x 4 plain floats 0, 1, … and 100 packed bytes.
   void write(std::string_view key) {
     auto writer = PreparedFileWriter::create(path_, key);
@@ -27,7 +22,8 @@ class PreparedFileTest : public ::testing::Test {
     ASSERT_TRUE(writer->finish());
   }
 
-  std::filesystem::path dir_, path_;
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "weights.prepared";
   std::vector<float> floats_{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
   std::vector<uint8_t> packed_ = std::vector<uint8_t>(100, 7);
 };
@@ -70,7 +66,7 @@ TEST_F(PreparedFileTest, UnfinishedLeavesNothing) {
     const int64_t dims[] = {12};
     ASSERT_TRUE(writer->add("a", DType::F32, Layout::Plain, dims, std::as_bytes(std::span(floats_))));
   }
-  EXPECT_TRUE(std::filesystem::is_empty(dir_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(PreparedFileTest, DamageOfDataIsFoundOnDemand) {
