@@ -2,6 +2,7 @@
 //! Nothing here unwinds into C: every entry point returns an error text instead of panicking.
 #![feature(alloc_error_hook)] // see rustc.sh
 
+mod bpe;
 pub mod budget;
 pub mod component;
 pub mod face;

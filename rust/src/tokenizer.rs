@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokenizers::models::{ModelWrapper, TrainerWrapper, bpe::BPE};
+use tokenizers::models::{TrainerWrapper, bpe::BpeTrainer};
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::pre_tokenizers::{byte_level::ByteLevel, sequence::Sequence, split::Split, split::SplitPattern};
 use tokenizers::{
-    AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizedString, PreTokenizer,
+    PreTokenizerWrapper,
     SplitDelimiterBehavior, Token, TokenizerImpl,
 };
 
+use crate::bpe::Bpe;
 use crate::face::{Sink, guarded, slice, text};
 
 enum Base {
     Json(tokenizers::Tokenizer),
-    Lists(ModelWrapper),
+    Lists(Bpe),
 }
 
 /// One model behind two tokenizers, which differ in the added tokens they look for.
@@ -26,41 +28,63 @@ struct SharedModel {
     added: Arc<HashMap<String, u32>>,
 }
 
-impl SharedModel {
-    fn model(&self) -> &ModelWrapper {
+impl Model for SharedModel {
+    type Trainer = TrainerWrapper;
+    fn tokenize(&self, sequence: &str) -> tokenizers::Result<Vec<Token>> {
         match &*self.base {
-            Base::Json(tokenizer) => tokenizer.get_model(),
-            Base::Lists(model) => model,
+            Base::Json(json) => json.get_model().tokenize(sequence),
+            Base::Lists(bpe) => Ok(bpe.tokenize(sequence)),
+        }
+    }
+    fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.added.get(token).copied().or_else(|| match &*self.base {
+            Base::Json(json) => json.get_model().token_to_id(token),
+            Base::Lists(bpe) => bpe.token_to_id(token),
+        })
+    }
+    fn id_to_token(&self, id: u32) -> Option<String> {
+        match &*self.base {
+            Base::Json(json) => json.get_model().id_to_token(id),
+            Base::Lists(bpe) => bpe.id_to_token(id),
+        }
+    }
+    fn get_vocab(&self) -> HashMap<String, u32> {
+        match &*self.base {
+            Base::Json(json) => json.get_model().get_vocab(),
+            Base::Lists(bpe) => bpe.vocabulary(),
+        }
+    }
+    fn get_vocab_size(&self) -> usize {
+        match &*self.base {
+            Base::Json(json) => json.get_model().get_vocab_size(),
+            Base::Lists(bpe) => bpe.vocabulary_size(),
+        }
+    }
+    fn save(&self, folder: &Path, prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
+        match &*self.base {
+            Base::Json(json) => json.get_model().save(folder, prefix),
+            Base::Lists(_) => Err("a tokenizer made from lists is not saved".into()),
+        }
+    }
+    fn get_trainer(&self) -> TrainerWrapper {
+        match &*self.base {
+            Base::Json(json) => json.get_model().get_trainer(),
+            Base::Lists(_) => BpeTrainer::default().into(),
         }
     }
 }
 
-impl Model for SharedModel {
-    type Trainer = TrainerWrapper;
-    fn tokenize(&self, sequence: &str) -> tokenizers::Result<Vec<Token>> {
-        self.model().tokenize(sequence)
-    }
-    fn token_to_id(&self, token: &str) -> Option<u32> {
-        self.added.get(token).copied().or_else(|| self.model().token_to_id(token))
-    }
-    fn id_to_token(&self, id: u32) -> Option<String> {
-        self.model().id_to_token(id)
-    }
-    fn get_vocab(&self) -> HashMap<String, u32> {
-        self.model().get_vocab()
-    }
-    fn get_vocab_size(&self) -> usize {
-        self.model().get_vocab_size()
-    }
-    fn save(&self, folder: &Path, prefix: Option<&str>) -> tokenizers::Result<Vec<PathBuf>> {
-        self.model().save(folder, prefix)
-    }
-    fn get_trainer(&self) -> TrainerWrapper {
-        self.model().get_trainer()
+/// A clone of the library's own would compile its regular expressions again.
+#[derive(Clone)]
+struct SharedPreTokenizer(Arc<PreTokenizerWrapper>);
+
+impl PreTokenizer for SharedPreTokenizer {
+    fn pre_tokenize(&self, text: &mut PreTokenizedString) -> tokenizers::Result<()> {
+        self.0.pre_tokenize(text)
     }
 }
 
-type Inner = TokenizerImpl<SharedModel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+type Inner = TokenizerImpl<SharedModel, NormalizerWrapper, SharedPreTokenizer, PostProcessorWrapper, DecoderWrapper>;
 
 pub struct HearthTokenizer {
     with_special: Inner,
@@ -75,6 +99,7 @@ impl HearthTokenizer {
         pre_tokenizer: Option<PreTokenizerWrapper>,
     ) -> Self {
         let base = Arc::new(base);
+        let pre_tokenizer = pre_tokenizer.map(|shared| SharedPreTokenizer(Arc::new(shared)));
         let ids = Arc::new(added.iter().map(|(id, token)| (token.content.clone(), *id)).collect::<HashMap<_, _>>());
         let make = |keep_special: bool| {
             let mut inner = Inner::new(SharedModel { base: base.clone(), added: ids.clone() });
@@ -122,7 +147,7 @@ impl Words {
 }
 
 #[repr(C)]
-pub struct Bpe {
+pub struct Lists {
     tokens: Words,
     kinds: *const u8,
     merges: Words,
@@ -135,27 +160,18 @@ const PLAIN: u8 = 0;
 const ADDED: u8 = 1;
 const SPECIAL: u8 = 2;
 
-unsafe fn from_lists(parts: &Bpe) -> Result<HearthTokenizer, String> {
+unsafe fn from_lists(parts: &Lists) -> Result<HearthTokenizer, String> {
     let tokens = unsafe { parts.tokens.list() }?;
     let kinds = unsafe { slice(parts.kinds, tokens.len()) };
-    let mut vocab = tokenizers::models::bpe::Vocab::with_capacity(tokens.len());
-    let mut added = Vec::new();
-    for (id, (token, kind)) in tokens.iter().zip(kinds).enumerate() {
-        if *kind == PLAIN || *kind == ADDED {
-            vocab.insert(token.to_string(), id as u32);
-        }
-        if *kind == ADDED || *kind == SPECIAL {
-            added.push((id as u32, AddedToken::from(*token, *kind == SPECIAL).normalized(false)));
-        }
-    }
-    let merges = unsafe { parts.merges.list() }?
+    let added = tokens
         .iter()
-        .map(|line| {
-            let (left, right) = line.split_once(' ').ok_or_else(|| format!("merge; got {line:?}, need two tokens"))?;
-            Ok((left.to_string(), right.to_string()))
-        })
-        .collect::<Result<Vec<_>, String>>()?;
-    let bpe = BPE::builder().vocab_and_merges(vocab, merges).ignore_merges(parts.ignore_merges).build();
+        .zip(kinds)
+        .enumerate()
+        .filter(|(_, (_, kind))| **kind == ADDED || **kind == SPECIAL)
+        .map(|(id, (token, kind))| (id as u32, AddedToken::from(*token, *kind == SPECIAL).normalized(false)))
+        .collect();
+    let merges = unsafe { parts.merges.list() }?;
+    let bpe = Bpe::new(&tokens, |id| kinds[id] == PLAIN || kinds[id] == ADDED, &merges, parts.ignore_merges)?;
     let mut steps = Vec::<PreTokenizerWrapper>::new();
     for pattern in unsafe { parts.splits.list() }? {
         let pattern = SplitPattern::Regex(pattern.to_string());
@@ -164,8 +180,7 @@ unsafe fn from_lists(parts: &Bpe) -> Result<HearthTokenizer, String> {
     }
     steps.push(ByteLevel::new(false, false, false).into());
     let normalizer = parts.nfc.then(|| NFC.into());
-    let model = bpe.map_err(|error| error.to_string())?.into();
-    Ok(HearthTokenizer::new(Base::Lists(model), added, normalizer, Some(Sequence::new(steps).into())))
+    Ok(HearthTokenizer::new(Base::Lists(bpe), added, normalizer, Some(Sequence::new(steps).into())))
 }
 
 /// # Safety
@@ -191,7 +206,7 @@ pub unsafe extern "C" fn hearth_tokenizer_from_json(
 /// # Safety
 /// See above.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hearth_tokenizer_from_bpe(parts: *const Bpe, out: *mut *mut HearthTokenizer) -> *mut c_char {
+pub unsafe extern "C" fn hearth_tokenizer_from_bpe(parts: *const Lists, out: *mut *mut HearthTokenizer) -> *mut c_char {
     guarded(|| {
         let tokenizer = unsafe { from_lists(&*parts) }?;
         unsafe { *out = Box::into_raw(Box::new(tokenizer)) };

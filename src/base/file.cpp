@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -57,6 +58,19 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void prefault(std::span<const std::byte> bytes, const std::stop_token& stop) {
+  constexpr size_t kPart = size_t{4} << 20;  // between two looks at `stop`
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(bytes.data());
+  auto* begin = const_cast<std::byte*>(bytes.data()) - address % page;
+  for (size_t left = bytes.size() + address % page; left > 0 && !stop.stop_requested();) {
+    const size_t part = std::min(left, kPart);
+    if (::madvise(begin, part, MADV_POPULATE_READ) != 0) return;
+    begin += part;
+    left -= part;
+  }
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, size_t limit) {

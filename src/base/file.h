@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,10 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
+
+// Brings mapped bytes into memory and into this process's page tables, in order, so that the first touch of each page
+// finds it. Returns when all is there, or soon after a stop is asked for. What cannot be had is left to the first touch.
+void prefault(std::span<const std::byte> bytes, const std::stop_token& stop);
 
 // Reads a whole file of at most `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);

@@ -189,10 +189,14 @@ void Engine::State::enqueue(Pass& pass) {
   const uint64_t base = context.tokens.size();
   if (!pass.request.attention_mask.empty() && pass.own_mask.empty()) {
     pass.own_mask.resize(pass.token_count());
-    for (uint32_t i = 0; i < pass.token_count(); ++i) {
+    for (uint32_t i = 0; i < pass.token_count(); ++i)
       pass.own_mask[i] = !pass.request.attention_mask[i].starts_with_ones(base + i + 1);
-      if (pass.own_mask[i]) pass.skippable = std::min(pass.skippable, i);
-    }
+  }
+  pass.masked_from = context.masked_from;
+  if (const auto own = std::ranges::find(pass.own_mask, true); own != pass.own_mask.end()) {
+    const auto first = static_cast<uint32_t>(own - pass.own_mask.begin());
+    pass.skippable = std::min(pass.skippable, first);
+    pass.masked_from = std::min(pass.masked_from, base + first);
   }
   Served& model = served(context);
   (pass.remaining() <= options.page_size ? model.ready_short : model.ready_long).emplace(pass.id, &pass);
@@ -212,11 +216,7 @@ void Engine::State::finish(Pass& pass, Result<ForwardOutput> result) {
   if (first) {
     dequeue(pass);
     if (deliveries.back().second) {
-      if (context.masked_from == UINT64_MAX) {
-        const auto own = std::ranges::find(pass.own_mask, true);
-        if (own != pass.own_mask.end())
-          context.masked_from = context.tokens.size() + static_cast<size_t>(own - pass.own_mask.begin());
-      }
+      context.masked_from = pass.masked_from;
       context.tokens.insert(context.tokens.end(), pass.request.tokens.begin(), pass.request.tokens.end());
       context.positions.insert(context.positions.end(), pass.request.positions.begin(), pass.request.positions.end());
       context.capacity = std::max(context.capacity, static_cast<uint32_t>(context.pages.size()));

@@ -5,9 +5,11 @@
 // computes. Keys and values are touched by the engine thread alone: page copies are part of a step's plan. Callbacks
 // run on the engine thread, without the lock; they must neither block nor call back into the Engine.
 //
-// A context is a row of tokens: first `committed` full pages, which are immutable and shared (content-addressed by the
-// chain of their tokens and positions), then working pages, which are its own and may be truncated. Pages computed
-// under an attention mask of their own, and all pages after them, are never shared by content.
+// A context is a row of tokens: first `committed` full pages, which are immutable, then working pages, which may be
+// truncated. Full pages are shared, content-addressed by the chain of their tokens and positions, from the step on that
+// filled them; who writes into a shared one gets a copy. Passes that begin alike and arrive together compute their
+// common pages once: the younger ones wait a step for each part. Pages computed under an attention mask of their own,
+// and all pages after them, are never shared by content.
 //
 // While passes of a context are under way, its tokens are those of the passes that succeeded so far: fork, save,
 // commit, info and tokens see these. truncate and suspend are refused (Invalid) until the passes are done.
@@ -121,6 +123,10 @@ struct EngineOptions {
   int64_t page_size = 16;         // tokens; the models' must be the same
   int64_t max_step_tokens = 512;  // rows of one step over all requests; a model that takes fewer gets fewer
   int64_t max_step_requests = 256;
+  // Outputs (raw logits, distributions, …) of one step and of one pass, in bytes of host memory. A step takes fewer
+  // rows then, but at least one of each of its passes; a pass that asks for more is refused (Limit).
+  size_t max_step_output_bytes = size_t{64} << 20;
+  size_t max_pass_output_bytes = size_t{1} << 30;
   // Device memory for keys and values, per model. 0: memory_share of what is free, but not more than 64 full contexts
   // need nor, unless one full context needs it, more than 4 GiB. Touched only as it is used.
   size_t kv_bytes = 0;

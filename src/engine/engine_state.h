@@ -55,6 +55,7 @@ struct Step {
   std::vector<uint8_t> mask;
   std::vector<SamplingJob> jobs;      // in the order of parts and of each pass's slot_order
   std::vector<size_t> job_indptr{0};  // of parts
+  size_t output_bytes = 0;            // of jobs
 };
 
 struct Engine::State {
@@ -97,9 +98,11 @@ struct Engine::State {
   Step plan();  // of the next model in turn that has something to compute; no parts: nothing
   Step plan_model(Served& served);
   void take_prefix(Served& served, Pass& pass);
+  void share_pages(Served& served, Pass& pass, uint32_t tokens);  // full ones among the last so many computed
   PassView view_of(const Pass& pass) const;
   std::vector<PassView> candidates(Served& served);
   std::vector<Victim> victims(const Served& served) const;
+  uint32_t within_outputs(const Served& served, const Step& step, const Pass& pass, uint32_t tokens) const;
   bool add_part(Served& served, Step& step, Pass& pass, uint32_t tokens);
   int64_t wake_ms = -1;  // when planning wants to be asked again although nothing happened
   size_t turn = 0;       // the model after the one of the last step

@@ -19,6 +19,35 @@ int64_t pages_only_it_needs(const Context& context) {
   return count;
 }
 
+// The full page that a pass works on next: the page before it and its content.
+struct NextPage {
+  const Page* parent;
+  std::span<const uint32_t> tokens, positions;
+
+  bool operator==(const NextPage& other) const {
+    return parent == other.parent && std::ranges::equal(tokens, other.tokens) &&
+           std::ranges::equal(positions, other.positions);
+  }
+};
+
+// None when the pass will not fill one that others can find. `page_size` divides what the context had before the pass.
+std::optional<NextPage> next_page(const Pass& pass, size_t page_size) {
+  const Context& context = *pass.context;
+  const size_t base = context.tokens.size(), first = pass.computed / page_size * page_size;
+  if (base % page_size != 0 || first + page_size > pass.token_count() || base + first + page_size > pass.masked_from)
+    return std::nullopt;
+  const size_t index = (base + first) / page_size;
+  const Page* parent = index > 0 ? context.pages[index - 1] : nullptr;
+  if (parent != nullptr && !parent->in_tree) return std::nullopt;
+  return NextPage{parent, std::span(pass.request.tokens).subspan(first, page_size),
+                  std::span(pass.request.positions).subspan(first, page_size)};
+}
+
+// Whether the tree may still serve the next page of the pass.
+bool takes_pages(const Pass& pass, size_t page_size) {
+  return pass.computed == pass.matched && pass.computed + page_size <= pass.skippable;
+}
+
 }  // namespace
 
 // Moves the pass forward over full pages that the tree has, as long as it has computed nothing itself.
@@ -39,6 +68,25 @@ void Engine::State::take_prefix(Served& served, Pass& pass) {
     parent = page;
   }
   pass.matched = pass.computed;
+}
+
+// The pass computed its last `tokens` tokens in a step: pages that became full are for everybody.
+void Engine::State::share_pages(Served& served, Pass& pass, uint32_t tokens) {
+  const Context& context = *pass.context;
+  const size_t base = context.tokens.size(), page_size = static_cast<size_t>(options.page_size),
+               end = base + pass.computed;
+  std::vector<uint32_t> row(page_size), positions(page_size);
+  for (size_t i = (end - tokens) / page_size; (i + 1) * page_size <= std::min(end, pass.masked_from); ++i) {
+    Page* parent = i > 0 ? context.pages[i - 1] : nullptr;
+    if (parent != nullptr && !parent->in_tree) return;
+    for (size_t k = 0; k < page_size; ++k) {
+      const size_t at = i * page_size + k;
+      row[k] = at < base ? context.tokens[at] : pass.request.tokens[at - base];
+      positions[k] = at < base ? context.positions[at] : pass.request.positions[at - base];
+    }
+    if (served.pool.find(parent, row, positions) != nullptr) return;  // somebody else's: commit() joins the two
+    served.pool.share(context.pages[i], parent, row, positions);
+  }
 }
 
 PassView Engine::State::view_of(const Pass& pass) const {
@@ -96,7 +144,17 @@ std::vector<PassView> Engine::State::candidates(Served& served) {
   }
   std::ranges::sort(ready, {}, &Pass::id);
   std::vector<PassView> views;
-  for (const Pass* pass : ready) views.push_back(view_of(*pass));
+  const size_t page_size = static_cast<size_t>(options.page_size);
+  std::unordered_map<uint64_t, const Pass*> makers;  // the oldest pass with each next page, by the page's hash
+  for (const Pass* pass : ready) {
+    PassView& view = views.emplace_back(view_of(*pass));
+    const auto next = next_page(*pass, page_size);
+    if (!next) continue;
+    const auto [maker, added] =
+        makers.try_emplace(PrefixTree::hash_of(next->parent, next->tokens, next->positions), pass);
+    if (!added && takes_pages(*pass, page_size) && next == next_page(*maker->second, page_size))
+      view.after = maker->second->id;
+  }
   return views;
 }
 
@@ -118,8 +176,25 @@ std::vector<Victim> Engine::State::victims(const Served& served) const {
   return result;
 }
 
+// How many of `tokens` keep the outputs of the step within their limit. The first row with outputs always goes: so
+// every pass moves.
+uint32_t Engine::State::within_outputs(const Served& served, const Step& step, const Pass& pass,
+                                       uint32_t tokens) const {
+  size_t bytes = step.output_bytes;
+  std::optional<uint32_t> first;
+  for (size_t k = pass.next_slot; k < pass.slot_order.size(); ++k) {
+    const SamplerSlot& slot = pass.request.slots[pass.slot_order[k]];
+    if (slot.index >= pass.computed + tokens) break;
+    if (!first) first = slot.index;
+    bytes += output_bytes(slot.sampler, served.model->config());
+    if (bytes > options.max_step_output_bytes && slot.index != *first) return slot.index - pass.computed;
+  }
+  return tokens;
+}
+
 bool Engine::State::add_part(Served& served, Step& step, Pass& pass, uint32_t tokens) {
   Context& context = *pass.context;
+  tokens = within_outputs(served, step, pass, tokens);
   const int64_t page_size = options.page_size;
   const int64_t base = static_cast<int64_t>(context.tokens.size());
   const int64_t begin = base + pass.computed, end = begin + tokens;
@@ -169,6 +244,7 @@ bool Engine::State::add_part(Served& served, Step& step, Pass& pass, uint32_t to
                     .seed = 0,
                     .index = static_cast<uint64_t>(base) + slot.index,
                     .output = std::nullopt};
+    step.output_bytes += output_bytes(slot.sampler, served.model->config());
     if (const Draw* draw = std::get_if<Draw>(&slot.sampler))
       job.seed = draw->seed != 0 ? draw->seed : pass.seed + which;
     step.jobs.push_back(std::move(job));

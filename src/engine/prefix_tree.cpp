@@ -13,17 +13,18 @@ uint64_t mix(uint64_t h, uint64_t value) {
   return h ^ (h >> 29);
 }
 
-uint64_t chain_hash(const Page* parent, std::span<const uint32_t> tokens, std::span<const uint32_t> positions) {
+}  // namespace
+
+uint64_t PrefixTree::hash_of(const Page* parent, std::span<const uint32_t> tokens,
+                             std::span<const uint32_t> positions) {
   uint64_t h = parent != nullptr ? parent->hash : 0x51ed270b7a5c0f3du;
   for (size_t i = 0; i < tokens.size(); ++i) h = mix(h, (uint64_t{positions[i]} << 32) | tokens[i]);
   return h;
 }
 
-}  // namespace
-
 Page* PrefixTree::find(const Page* parent, std::span<const uint32_t> tokens,
                        std::span<const uint32_t> positions) const {
-  const auto [begin, end] = index_.equal_range(chain_hash(parent, tokens, positions));
+  const auto [begin, end] = index_.equal_range(hash_of(parent, tokens, positions));
   for (auto it = begin; it != end; ++it) {
     Page* page = it->second;
     if (page->parent == parent && std::ranges::equal(page->tokens, tokens) &&
@@ -38,7 +39,7 @@ void PrefixTree::insert(Page* page, Page* parent, std::span<const uint32_t> toke
   CHECK(!page->in_tree && (parent == nullptr || parent->in_tree));
   page->in_tree = true;
   page->parent = parent;
-  page->hash = chain_hash(parent, tokens, positions);
+  page->hash = hash_of(parent, tokens, positions);
   page->tokens.assign(tokens.begin(), tokens.end());
   page->positions.assign(positions.begin(), positions.end());
   if (parent != nullptr) {

@@ -14,6 +14,8 @@ namespace hearth::engine {
 
 class PrefixTree {
  public:
+  // Of a page and all before it. `parent` is in the tree or nullptr.
+  static uint64_t hash_of(const Page* parent, std::span<const uint32_t> tokens, std::span<const uint32_t> positions);
   // The page that holds exactly these tokens after `parent` (nullptr: at the start), or nullptr.
   Page* find(const Page* parent, std::span<const uint32_t> tokens, std::span<const uint32_t> positions) const;
   // `page` is not in the tree, `parent` is (or is nullptr), and find() gives nullptr.

@@ -35,6 +35,7 @@ Result<> Engine::State::check_request(const ForwardRequest& request) const {
       return fail(ErrorKind::Limit, "[engine] position of token {} of the pass; got {}, the model's context has {}", i,
                   request.positions[i], config.context_length);
   }
+  size_t outputs = 0;  // no overflow: one output is far smaller than the limit can be
   for (const SamplerSlot& slot : request.slots) {
     if (slot.index >= count)
       return fail(ErrorKind::Invalid, "[engine] sampler on token; got {}, the pass has {}", slot.index, count);
@@ -53,6 +54,10 @@ Result<> Engine::State::check_request(const ForwardRequest& request) const {
           return fail(ErrorKind::Invalid,
                       "[engine] token whose log probability is asked for; got {}, the vocabulary has {}", token,
                       config.vocab);
+    outputs += output_bytes(slot.sampler, config);
+    if (outputs > options.max_pass_output_bytes)
+      return fail(ErrorKind::Limit, "[engine] outputs of a pass; got {} samplers that take more than {} bytes",
+                  request.slots.size(), options.max_pass_output_bytes);
   }
   return {};
 }

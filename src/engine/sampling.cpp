@@ -34,6 +34,17 @@ Result<> in_blocks(std::span<SamplingJob*> jobs, Run run) {
 
 }  // namespace
 
+size_t output_bytes(const Sampler& sampler, const llm::ModelConfig& config) {
+  const auto vocab = static_cast<size_t>(config.vocab);
+  size_t numbers = 0;
+  if (std::holds_alternative<RawLogits>(sampler)) numbers = vocab;
+  if (std::holds_alternative<Embedding>(sampler)) numbers = static_cast<size_t>(config.hidden);
+  if (const auto* probs = std::get_if<LogProbs>(&sampler)) numbers = probs->tokens.size();
+  if (const auto* dist = std::get_if<Distribution>(&sampler))
+    numbers = 2 * (dist->top_n == 0 ? vocab : std::min<size_t>(dist->top_n, vocab));
+  return sizeof(SlotOutput) + numbers * sizeof(float);
+}
+
 Result<void*> Sampling::buffer(int which, size_t bytes) {
   buffers_.resize(kScratchCount);
   ops::Buffer& held = buffers_[static_cast<size_t>(which)];

@@ -12,6 +12,9 @@
 
 namespace hearth::engine {
 
+// Bytes of host memory that the output of a slot takes.
+size_t output_bytes(const Sampler& sampler, const llm::ModelConfig& config);
+
 struct SamplingJob {
   const Sampler* sampler;
   const Brle* logit_mask;  // nullptr: everything is allowed

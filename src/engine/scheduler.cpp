@@ -1,7 +1,7 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
-#include <numeric>
+#include <iterator>
 
 namespace hearth::engine {
 namespace {
@@ -72,9 +72,7 @@ std::vector<uint64_t> choose_victims(const PassView& pass, int64_t missing, cons
   return chosen;
 }
 
-}  // namespace
-
-StepPlan schedule(std::span<const PassView> passes, const StepBudget& budget, const PageSupply& pages, int64_t now_ms) {
+StepPlan divide(std::span<const PassView> passes, const StepBudget& budget, const PageSupply& pages, int64_t now_ms) {
   StepPlan plan;
   std::vector<PassView> fitting;
   for (const PassView& pass : passes) {
@@ -119,6 +117,25 @@ StepPlan schedule(std::span<const PassView> passes, const StepBudget& budget, co
     }
   }
   return plan;
+}
+
+}  // namespace
+
+StepPlan schedule(std::span<const PassView> passes, const StepBudget& budget, const PageSupply& pages, int64_t now_ms) {
+  StepPlan plan;
+  const auto moves = [&](uint64_t pass) {
+    return std::ranges::find(plan.grants, pass, &Grant::pass) != plan.grants.end();
+  };
+  std::vector<PassView> present;
+  std::ranges::copy_if(passes, std::back_inserter(present), [](const PassView& pass) { return pass.after == 0; });
+  plan = divide(present, budget, pages, now_ms);
+  if (plan.find_victims || !plan.suspend.empty() || !plan.refuse.empty()) return plan;
+  // Nobody waits for one that stands still.
+  const size_t count = present.size();
+  present.clear();
+  std::ranges::copy_if(passes, std::back_inserter(present),
+                       [&](const PassView& pass) { return pass.after == 0 || !moves(pass.after); });
+  return present.size() == count ? plan : divide(present, budget, pages, now_ms);
 }
 
 }  // namespace hearth::engine

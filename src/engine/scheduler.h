@@ -9,7 +9,8 @@
 // used) and then from younger passes, youngest first. So the oldest pass always goes on, and every pass is the oldest
 // some day. A pass that is already under way takes at once; one that wants in waits until somebody has rested for
 // `quiet_ms` or it has itself waited for `patience_ms`, which keeps contexts from throwing each other out every step;
-// while it waits, no younger one is let in.
+// while it waits, no younger one is let in. A pass whose next page an older one is about to compute leaves the step to
+// others, if that one does compute: it finds the page ready in the step after.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +31,7 @@ struct PassView {
   int64_t pages_at_end;  // pages of the whole context when the pass is done
   bool under_way;        // its context has pages on the device
   int64_t waiting_since_ms;
+  uint64_t after = 0;  // an older pass among the candidates, which works on the same next page; 0: none
 };
 
 struct Victim {

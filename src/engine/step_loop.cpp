@@ -127,6 +127,7 @@ void Engine::State::take_in(Step& step, const Result<>& outcome) {
       continue;
     }
     pass.computed += step.parts[i].tokens;
+    share_pages(served, pass, step.parts[i].tokens);
     if (pass.remaining() == 0) {
       finish(pass, ForwardOutput{std::move(pass.outputs)});
     } else {

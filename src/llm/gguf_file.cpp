@@ -8,18 +8,14 @@
 
 #include "base/file.h"
 #include "llm/arch/architecture.h"
+#include "llm/gguf_metadata.h"
 #include "llm/metadata.h"
 #include "tensor/checksum.h"
-
-static_assert(std::endian::native == std::endian::little, "GGUF values are read in place");
 
 namespace hearth::llm {
 namespace {
 
-constexpr uint64_t kMaxKeys = 1 << 16;
 constexpr uint64_t kMaxTensors = 1 << 16;
-constexpr uint64_t kMaxNameBytes = 1 << 16;                // of keys and tensor names
-constexpr uint64_t kMaxArrayElements = uint64_t{1} << 24;  // of all arrays together
 constexpr uint64_t kMaxTensorElements = uint64_t{1} << 42;
 constexpr uint32_t kMaxDims = 4;
 
@@ -42,77 +38,6 @@ std::string_view foreign_type_name(uint32_t number) {
   return number < std::size(kNames) && !kNames[number].empty() ? kNames[number] : "unknown";
 }
 
-// GGUF's metadata value types.
-enum class ValueType : uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64, kCount };
-constexpr size_t kValueBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};  // least bytes of one value
-
-class Cursor {
- public:
-  explicit Cursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  size_t offset() const { return offset_; }
-  size_t rest() const { return bytes_.size() - offset_; }
-
-  template <class T>
-  Result<T> read(std::string_view what) {
-    if (rest() < sizeof(T))
-      return fail(ErrorKind::Invalid, "[gguf] {} at byte {}; got the end of the file, need {} more bytes", what,
-                  offset_, sizeof(T));
-    T value;
-    std::memcpy(&value, bytes_.data() + offset_, sizeof(T));
-    offset_ += sizeof(T);
-    return value;
-  }
-
-  Result<std::string_view> read_string(std::string_view what, uint64_t limit) {
-    ASSIGN_OR_RETURN(const uint64_t size, read<uint64_t>(what));
-    if (size > limit || size > rest())
-      return fail(ErrorKind::Invalid, "[gguf] {} at byte {}; got a length of {}, need at most {}", what, offset_, size,
-                  std::min<uint64_t>(limit, rest()));
-    const std::string_view text(reinterpret_cast<const char*>(bytes_.data() + offset_), size);
-    offset_ += size;
-    return text;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-  size_t offset_ = 0;
-};
-
-template <class T>
-Result<double> read_as_double(Cursor& cursor, std::string_view what) {
-  ASSIGN_OR_RETURN(const T value, cursor.read<T>(what));
-  return static_cast<double>(value);
-}
-
-Result<double> read_number(Cursor& cursor, ValueType type, std::string_view what) {
-  switch (type) {
-    case ValueType::U8:
-      return read_as_double<uint8_t>(cursor, what);
-    case ValueType::I8:
-      return read_as_double<int8_t>(cursor, what);
-    case ValueType::U16:
-      return read_as_double<uint16_t>(cursor, what);
-    case ValueType::I16:
-      return read_as_double<int16_t>(cursor, what);
-    case ValueType::U32:
-      return read_as_double<uint32_t>(cursor, what);
-    case ValueType::I32:
-      return read_as_double<int32_t>(cursor, what);
-    case ValueType::U64:
-      return read_as_double<uint64_t>(cursor, what);
-    case ValueType::I64:
-      return read_as_double<int64_t>(cursor, what);
-    case ValueType::F32:
-      return read_as_double<float>(cursor, what);
-    case ValueType::F64:
-      return read_as_double<double>(cursor, what);
-    case ValueType::Bool:
-      return read_as_double<uint8_t>(cursor, what);
-    default:
-      return fail(ErrorKind::Internal, "[gguf] {} is not a number", what);
-  }
-}
-
 class GgufFile final : public ModelFile {
  public:
   explicit GgufFile(std::filesystem::path path) : path_(std::move(path)) {}
@@ -133,9 +58,7 @@ class GgufFile final : public ModelFile {
 
  private:
   Result<> read_header();
-  Result<Metadata::Value> read_value(Cursor& cursor, ValueType type, std::string_view key);
-  Result<Metadata::Value> read_array(Cursor& cursor, std::string_view key);
-  Result<> read_tensor_table(Cursor& cursor, uint64_t count);
+  Result<> read_tensor_table(GgufCursor& cursor, uint64_t count);
   Result<> read_config();
   Result<> read_rope_factors();
   Result<> read_tokenizer();
@@ -143,7 +66,6 @@ class GgufFile final : public ModelFile {
   std::filesystem::path path_;
   MappedFile map_;
   Metadata metadata_;
-  uint64_t array_elements_ = 0;
   ModelConfig config_;
   std::vector<FileTensor> tensors_;
   std::unordered_map<std::string_view, size_t> by_name_;  // views of the mapped file
@@ -159,7 +81,7 @@ Result<> GgufFile::open() {
 }
 
 Result<> GgufFile::read_header() {
-  Cursor cursor(map_.bytes());
+  GgufCursor cursor(map_.bytes());
   ASSIGN_OR_RETURN(const uint32_t magic, cursor.read<uint32_t>("magic"));
   if (magic != 0x46554747)  // "GGUF"
     return fail(ErrorKind::Invalid, "[gguf] magic; got {:#010x}, need \"GGUF\"", magic);
@@ -170,17 +92,7 @@ Result<> GgufFile::read_header() {
   ASSIGN_OR_RETURN(const uint64_t key_count, cursor.read<uint64_t>("key count"));
   if (tensor_count > kMaxTensors)
     return fail(ErrorKind::Invalid, "[gguf] tensor count; got {}, need at most {}", tensor_count, kMaxTensors);
-  if (key_count > kMaxKeys)
-    return fail(ErrorKind::Invalid, "[gguf] key count; got {}, need at most {}", key_count, kMaxKeys);
-  for (uint64_t i = 0; i < key_count; ++i) {
-    ASSIGN_OR_RETURN(const std::string_view key, cursor.read_string("key", kMaxNameBytes));
-    ASSIGN_OR_RETURN(const uint32_t type, cursor.read<uint32_t>(key));
-    if (type >= static_cast<uint32_t>(ValueType::kCount))
-      return fail(ErrorKind::Invalid, "[gguf] {}; got value type {}, need 0 to {}", key, type,
-                  static_cast<uint32_t>(ValueType::kCount) - 1);
-    ASSIGN_OR_RETURN(auto value, read_value(cursor, static_cast<ValueType>(type), key));
-    if (!metadata_.set(key, std::move(value))) return fail(ErrorKind::Invalid, "[gguf] {}; stands twice", key);
-  }
+  TRY(read_gguf_metadata(cursor, key_count, metadata_));
   if (const auto* split = metadata_.get<int64_t>("split.count"); split != nullptr && *split > 1)
     return fail(ErrorKind::Unsupported, "[gguf] {}; got one of {} parts, need a file that is not split", path_.string(),
                 *split);
@@ -193,67 +105,7 @@ Result<> GgufFile::read_header() {
   return {};
 }
 
-Result<Metadata::Value> GgufFile::read_value(Cursor& cursor, ValueType type, std::string_view key) {
-  switch (type) {
-    case ValueType::String: {
-      ASSIGN_OR_RETURN(const std::string_view text, cursor.read_string(key, UINT64_MAX));
-      return text;
-    }
-    case ValueType::Array:
-      return read_array(cursor, key);
-    case ValueType::Bool: {
-      ASSIGN_OR_RETURN(const uint8_t truth, cursor.read<uint8_t>(key));
-      return truth != 0;
-    }
-    case ValueType::F32:
-    case ValueType::F64:
-      return read_number(cursor, type, key);
-    case ValueType::U64: {
-      ASSIGN_OR_RETURN(const uint64_t whole, cursor.read<uint64_t>(key));
-      if (whole > INT64_MAX) return static_cast<double>(whole);
-      return static_cast<int64_t>(whole);
-    }
-    case ValueType::I64:
-      return cursor.read<int64_t>(key);
-    default: {
-      ASSIGN_OR_RETURN(const double whole, read_number(cursor, type, key));
-      return static_cast<int64_t>(whole);
-    }
-  }
-}
-
-Result<Metadata::Value> GgufFile::read_array(Cursor& cursor, std::string_view key) {
-  ASSIGN_OR_RETURN(const uint32_t type_number, cursor.read<uint32_t>(key));
-  if (type_number >= static_cast<uint32_t>(ValueType::kCount) ||
-      static_cast<ValueType>(type_number) == ValueType::Array)
-    return fail(ErrorKind::Invalid, "[gguf] {}; got elements of type {}, need numbers, booleans or strings", key,
-                type_number);
-  const auto type = static_cast<ValueType>(type_number);
-  ASSIGN_OR_RETURN(const uint64_t count, cursor.read<uint64_t>(key));
-  if (count > kMaxArrayElements - array_elements_ || count > cursor.rest() / kValueBytes[type_number])
-    return fail(ErrorKind::Invalid, "[gguf] {}; got {} elements, need at most {} (of {} in all arrays)", key, count,
-                std::min<uint64_t>(kMaxArrayElements - array_elements_, cursor.rest() / kValueBytes[type_number]),
-                kMaxArrayElements);
-  array_elements_ += count;
-  if (type == ValueType::String) {
-    Metadata::Strings strings;
-    strings.reserve(count);
-    for (uint64_t i = 0; i < count; ++i) {
-      ASSIGN_OR_RETURN(const std::string_view text, cursor.read_string(key, UINT64_MAX));
-      strings.push_back(text);
-    }
-    return strings;
-  }
-  Metadata::Numbers numbers;
-  numbers.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    ASSIGN_OR_RETURN(const double number, read_number(cursor, type, key));
-    numbers.push_back(number);
-  }
-  return numbers;
-}
-
-Result<> GgufFile::read_tensor_table(Cursor& cursor, uint64_t count) {
+Result<> GgufFile::read_tensor_table(GgufCursor& cursor, uint64_t count) {
   struct Entry {
     std::string_view name;
     DType type;
@@ -263,7 +115,7 @@ Result<> GgufFile::read_tensor_table(Cursor& cursor, uint64_t count) {
   std::vector<Entry> entries;
   for (uint64_t i = 0; i < count; ++i) {
     Entry entry;
-    ASSIGN_OR_RETURN(entry.name, cursor.read_string("tensor name", kMaxNameBytes));
+    ASSIGN_OR_RETURN(entry.name, cursor.read_string("tensor name", kMaxGgufNameBytes));
     ASSIGN_OR_RETURN(const uint32_t rank, cursor.read<uint32_t>(entry.name));
     if (rank < 1 || rank > kMaxDims)
       return fail(ErrorKind::Invalid, "[gguf] tensor {}; got {} dimensions, need 1 to {}", entry.name, rank, kMaxDims);
@@ -354,8 +206,9 @@ Result<> GgufFile::read_tokenizer() {
   TokenizerSource& t = tokenizer_;
   t.model = keys.text("model", "");
   t.pre = keys.text("pre", "");
-  for (const std::string_view token : keys.texts("tokens")) t.tokens.emplace_back(token);
-  for (const std::string_view merge : keys.texts("merges")) t.merges.emplace_back(merge);
+  const auto tokens = keys.texts("tokens"), merges = keys.texts("merges");
+  t.tokens.assign(tokens.begin(), tokens.end());
+  t.merges.assign(merges.begin(), merges.end());
   t.scores = keys.numbers("scores");
   for (const float type : keys.numbers("token_type"))
     t.types.push_back(type >= 0 && type <= 6 ? static_cast<int32_t>(type) : 0);

@@ -74,7 +74,6 @@ class Decoder final : public Model {
                const void* attributes = nullptr);
   Result<> linear(const Linear& w, const TensorView& x, const TensorView& y, const TensorView& residual = {});
   Result<> norm(const TensorView& x, const TensorView& weight, const TensorView& y);
-  Result<> norm_heads(const TensorView& rows, int64_t first, int64_t count, const TensorView& weight);
   Result<> attend(int64_t layer, const TensorView& x, const Indices& at, KvCache& kv, bool keys_only);
   Result<> finish_block(const Linear& w, const TensorView& input, const TensorView& post_norm, TensorView& x);
   Result<TensorView> run_layers(const StepBatch& batch, const Indices& at, KvCache& kv);
@@ -220,21 +219,6 @@ Result<> Decoder::norm(const TensorView& x, const TensorView& weight, const Tens
   return run(Op::RmsNorm, {x, weight}, {y}, &attributes);
 }
 
-// The op norms matrices; heads inside wider rows are one matrix per row or one per head: the fewer of the two.
-Result<> Decoder::norm_heads(const TensorView& rows, int64_t first, int64_t count, const TensorView& weight) {
-  const int64_t dim = config_.head_dim, tokens = rows.dims[0];
-  for (int64_t i = 0; i < std::min(tokens, count); ++i) {
-    TensorView part;
-    if (tokens <= count) {
-      part = view(data_of<float>(rows) + i * rows.strides[0] + first * dim, DType::F32, {count, dim});
-    } else {
-      part = columns(rows, (first + i) * dim, dim);
-    }
-    TRY(norm(part, weight, part));
-  }
-  return {};
-}
-
 // Projects, rotates and stores this step's keys and values, then attends: attended_ holds the result.
 Result<> Decoder::attend(int64_t layer, const TensorView& x, const Indices& at, KvCache& kv, bool keys_only) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
@@ -244,8 +228,8 @@ Result<> Decoder::attend(int64_t layer, const TensorView& x, const Indices& at, 
   TRY(norm(x, w.attn_norm, normed));
   TRY(linear(w.qkv, normed, qkv));
   if (config_.qk_norm) {
-    TRY(norm_heads(qkv, 0, q, w.q_norm));
-    TRY(norm_heads(qkv, q, g, w.k_norm));
+    TRY(norm(heads(qkv, 0, q, dim), w.q_norm, heads(qkv, 0, q, dim)));
+    TRY(norm(heads(qkv, q, g, dim), w.k_norm, heads(qkv, q, g, dim)));
   }
   const bool slides = config_.slides(layer);
   const ops::RopeAttributes rope{.interleaved = config_.rope_interleaved ? 1 : 0,

@@ -27,6 +27,10 @@ constexpr Alphabet kAlphabet;
 std::string byte_level_bytes(std::string_view token) {
   std::string out;
   for (size_t at = 0; at < token.size();) {
+    if (token[at] >= '!' && token[at] <= '~') {  // most are: vocabularies are long and a start waits for this
+      out += token[at++];
+      continue;
+    }
     const size_t length = std::max<size_t>(utf8_character(token, at), 1);
     const std::string_view character = token.substr(at, length);
     const char32_t c = decode_utf8(character);

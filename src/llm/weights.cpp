@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "llm/arch/architecture.h"
 #include "llm/prepared_weights.h"
@@ -306,6 +307,8 @@ Result<bool> Loader::use_prepared(const std::filesystem::path& path, const std::
   weights_.prepared = std::move(*opened);
   for (const PackJob& job : jobs_) *job.destination = weights_.prepared->find(job.name)->view;
   weights_.mapped = true;
+  weights_.prefault =
+      std::jthread([bytes = weights_.prepared->bytes()](const std::stop_token& stop) { prefault(bytes, stop); });
   return true;
 }
 

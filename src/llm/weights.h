@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "base/result.h"
@@ -41,6 +42,7 @@ struct Weights {
 
   std::vector<ops::Buffer> buffers;  // what was converted, packed in memory or uploaded
   std::optional<PreparedFile> prepared;
+  std::jthread prefault;  // of the prepared file, while the first step is prepared; last: it ends before the map does
 };
 
 // `file` must outlive the result. `config` is the file's, its context_length possibly reduced.

@@ -1,7 +1,5 @@
 #include "net/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <csignal>
@@ -11,11 +9,13 @@
 
 #include "base/environment.h"
 #include "base/log.h"
+#include "net/curl_library.h"
 
 namespace hearth::net {
 namespace {
 
 struct Transfer {
+  const CurlLibrary& library;
   CURL* curl = nullptr;
   const BodySink* sink = nullptr;
   std::stop_token stop;
@@ -35,7 +35,7 @@ size_t on_header(char* data, size_t size, size_t count, void* user) {
   if (transfer.header_bytes > kHeaderBytesLimit * static_cast<size_t>(kRedirectLimit + 1)) return 0;
   if (line.starts_with("HTTP/")) {
     transfer.head.hops.emplace_back();
-    ::curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
+    transfer.library.easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
     return line.size();
   }
   const size_t colon = line.find(':');
@@ -53,7 +53,7 @@ size_t on_header(char* data, size_t size, size_t count, void* user) {
 size_t on_body(char* data, size_t size, size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   const size_t bytes = size * count;
-  ::curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
+  transfer.library.easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
   if (!final_hop(transfer.head)) return bytes;
   transfer.sink_result = (*transfer.sink)(transfer.head, std::as_bytes(std::span(data, bytes)));
   return transfer.sink_result ? bytes : CURL_WRITEFUNC_ERROR;
@@ -87,9 +87,10 @@ bool is_no_answer(CURLcode code) {
 }
 
 struct HeaderList {
+  const CurlLibrary& library;
   curl_slist* list = nullptr;
-  ~HeaderList() { ::curl_slist_free_all(list); }
-  void add(const std::string& line) { list = ::curl_slist_append(list, line.c_str()); }
+  ~HeaderList() { library.slist_free_all(list); }
+  void add(const std::string& line) { list = library.slist_append(list, line.c_str()); }
 };
 
 // Keeps SIGPIPE of a connection that the other side closed away from the process: TLS libraries write without
@@ -119,12 +120,15 @@ class NoPipeSignal {
 }  // namespace
 
 struct HttpClient::Handle {
-  CURL* curl = ::curl_easy_init();
-  ~Handle() { ::curl_easy_cleanup(curl); }
+  const Result<CurlLibrary>& library = curl_library();
+  CURL* curl = library ? library->easy_init() : nullptr;
+  ~Handle() {
+    if (curl != nullptr) library->easy_cleanup(curl);
+  }
 };
 
 HttpClient::HttpClient(HttpOptions options) : options_(options), handle_(std::make_unique<Handle>()) {
-  CHECK(handle_->curl != nullptr);
+  CHECK(handle_->curl != nullptr || !handle_->library);
 }
 HttpClient::~HttpClient() = default;
 
@@ -144,53 +148,55 @@ std::optional<std::string> HttpHead::last(std::string_view name) const {
 
 std::expected<HttpHead, TransferError> HttpClient::stream(const HttpRequest& request, const BodySink& sink,
                                                           std::stop_token stop) {
+  if (!handle_->library) return std::unexpected(TransferError{handle_->library.error()});
+  const CurlLibrary& library = *handle_->library;
   CURL* curl = handle_->curl;
-  ::curl_easy_reset(curl);  // keeps the connections
-  Transfer transfer{.curl = curl, .sink = &sink, .stop = stop};
-  HeaderList headers;
+  library.easy_reset(curl);  // keeps the connections
+  Transfer transfer{.library = library, .curl = curl, .sink = &sink, .stop = stop};
+  HeaderList headers{library};
   for (const auto& [name, value] : request.headers) headers.add(name + ": " + value);
   // curl drops an Authorization header of ours when a redirect leads to another host, port or scheme.
   if (!request.bearer_token.empty()) headers.add("Authorization: Bearer " + request.bearer_token);
   char text[CURL_ERROR_SIZE] = "";
-  ::curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
-  ::curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
-  ::curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
-  ::curl_easy_setopt(curl, CURLOPT_USERAGENT, "hearth-pie/0.1");
-  ::curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  ::curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  ::curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kRedirectLimit);
-  ::curl_easy_setopt(curl, CURLOPT_UNRESTRICTED_AUTH, 0L);
-  ::curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  ::curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, request.url.starts_with("https:") ? "https" : "http,https");
-  ::curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
-  ::curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  ::curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout.count()));
-  ::curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-  ::curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  ::curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-  ::curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
-  ::curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  ::curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-  ::curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+  library.easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
+  library.easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  library.easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
+  library.easy_setopt(curl, CURLOPT_USERAGENT, "hearth-pie/0.1");
+  library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  library.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  library.easy_setopt(curl, CURLOPT_MAXREDIRS, kRedirectLimit);
+  library.easy_setopt(curl, CURLOPT_UNRESTRICTED_AUTH, 0L);
+  library.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  library.easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, request.url.starts_with("https:") ? "https" : "http,https");
+  library.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
+  library.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  library.easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout.count()));
+  library.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+  library.easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+  library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+  library.easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+  library.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  library.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  library.easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
   for (const char* variable : {"CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT"})
     if (const auto store = environment(variable)) {
-      ::curl_easy_setopt(curl, CURLOPT_CAINFO, store->c_str());
+      library.easy_setopt(curl, CURLOPT_CAINFO, store->c_str());
       break;
     }
-  if (const auto folder = environment("SSL_CERT_DIR")) ::curl_easy_setopt(curl, CURLOPT_CAPATH, folder->c_str());
+  if (const auto folder = environment("SSL_CERT_DIR")) library.easy_setopt(curl, CURLOPT_CAPATH, folder->c_str());
 
   const std::string where = printable_url(request.url);
   log_debug("[http] get {}", where);
   const CURLcode code = [&] {
     const NoPipeSignal quiet;
-    return ::curl_easy_perform(curl);
+    return library.easy_perform(curl);
   }();
-  ::curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
+  library.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.head.status);
   if (!transfer.sink_result) return std::unexpected(TransferError{transfer.sink_result.error()});
   if (code == CURLE_ABORTED_BY_CALLBACK)
     return std::unexpected(TransferError{{ErrorKind::Cancelled, fmt::format("[http] {} was interrupted", where)}});
   if (code != CURLE_OK) {
-    const char* reason = *text != '\0' ? text : ::curl_easy_strerror(code);
+    const char* reason = *text != '\0' ? text : library.easy_strerror(code);
     log_debug("[http] {}: {}", where, reason);
     return std::unexpected(TransferError{
         {ErrorKind::Io, fmt::format("[http] {}: {}", where, reason)}, is_transient(code), is_no_answer(code)});

@@ -61,10 +61,12 @@ constexpr OpInfo kInventory[] = {
 #undef HEARTH_OP
 };
 
-// A dimension is a symbol bound over one call: `n`, twice it (`n2`) or one more (`s1`).
+// A dimension is a symbol bound over one call: `n`, twice it (`n2`), one more (`s1`), or one that may be left out
+// (`h?`).
 struct Dimension {
   char symbol;
   int64_t factor, plus;
+  bool optional;
 };
 struct Dimensions {
   Dimension list[4];
@@ -73,10 +75,11 @@ struct Dimensions {
 constexpr Dimensions parse(std::string_view text) {
   Dimensions d{};
   for (size_t i = 0; i < text.size();) {
-    Dimension one{text[i], 1, 0};
+    Dimension one{text[i], 1, 0, false};
     ++i;
     if (i < text.size() && text[i] == '2') one.factor = 2, ++i;
     if (i < text.size() && text[i] == '1') one.plus = 1, ++i;
+    if (i < text.size() && text[i] == '?') one.optional = true, ++i;
     d.list[d.rank++] = one;
     while (i < text.size() && text[i] == ' ') ++i;
   }
@@ -106,7 +109,16 @@ struct Bindings {
   }
 };
 
-Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& dims, const HearthTensor& tensor,
+// Of a tensor of that rank: without the dimension that may be left out, if it is.
+Dimensions of_rank(const Dimensions& all, int rank) {
+  if (rank != all.rank - 1) return all;
+  Dimensions some{};
+  for (int i = 0; i < all.rank; ++i)
+    if (!all.list[i].optional) some.list[some.rank++] = all.list[i];
+  return some;
+}
+
+Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& all, const HearthTensor& tensor,
                       DType first, Bindings& bindings) {
   if (tensor.dtype < 0 || tensor.dtype >= kDTypeCount)
     return fail(ErrorKind::Invalid, "[{}] type of {}; got number {}, need below {}", op.name, t.name, tensor.dtype,
@@ -115,8 +127,9 @@ Result<> check_tensor(const OpInfo& op, const TensorInfo& t, const Dimensions& d
   if (t.types == kSame0 ? type != first : (t.types & bit(type)) == 0)
     return fail(ErrorKind::Invalid, "[{}] type of {}; got {}, need {}", op.name, t.name, to_string(type),
                 t.types == kSame0 ? to_string(first) : "one that docs/ops.md lists");
+  const Dimensions dims = of_rank(all, tensor.rank);
   if (tensor.rank != dims.rank)
-    return fail(ErrorKind::Invalid, "[{}] rank of {}; got {}, need {} ({})", op.name, t.name, tensor.rank, dims.rank,
+    return fail(ErrorKind::Invalid, "[{}] rank of {}; got {}, need {} ({})", op.name, t.name, tensor.rank, all.rank,
                 t.dims);
   for (int i = 0; i < dims.rank; ++i) {
     const Dimension& d = dims.list[i];

@@ -47,7 +47,7 @@ class PreparedFile {
   // nullptr when absent. The bytes live as long as this object.
   const PreparedTensor* find(std::string_view name) const;
   size_t tensor_count() const { return tensors_.size(); }
-  size_t file_bytes() const { return map_.bytes().size(); }
+  std::span<const std::byte> bytes() const { return map_.bytes(); }  // of the whole file
 
   // Reads everything and compares checksums: on demand, not on every start.
   Result<> verify() const;

@@ -71,6 +71,14 @@ inline constexpr WeightNames kSafetensorsNames = {
     .post_ffn_norm = "",
 };
 
+inline constexpr WeightNames kGemmaSafetensorsNames = [] {  // a norm before and after each block
+  WeightNames names = kSafetensorsNames;
+  names.post_attn_norm = "model.layers.{}.post_attention_layernorm.weight";
+  names.ffn_norm = "model.layers.{}.pre_feedforward_layernorm.weight";
+  names.post_ffn_norm = "model.layers.{}.post_feedforward_layernorm.weight";
+  return names;
+}();
+
 struct Architecture {
   std::string_view name;                          // ours, as in ModelConfig::architecture
   std::string_view gguf_name;                     // general.architecture, which is also the prefix of its keys
@@ -79,7 +87,7 @@ struct Architecture {
   // are tensors are read from the GGUF file's tensors afterwards.
   void (*read_gguf)(ConfigReader& keys, ModelConfig& config);
   void (*read_json)(ConfigReader& keys, ModelConfig& config);
-  WeightNames gguf_names, safetensors_names;
+  WeightNames gguf_names = kGgufNames, safetensors_names = kSafetensorsNames;
 };
 
 extern const Architecture kLlama, kMistral, kQwen2, kQwen3, kGemma2, kGemma3, kPhi3;
@@ -102,10 +110,13 @@ const FileTensor* find_weight(const ModelFile& file, std::string_view name);
 // ---- shared parts of the readers (common.cpp)
 
 // Sizes, norm, rotary embedding and its scaling. A field that is already set (> 0) is the fallback for a missing key.
+// From JSON also that the activation is the config's and that there are no biases it does not have.
 void read_common_gguf(ConfigReader& keys, ModelConfig& config);
 void read_common_json(ConfigReader& keys, ModelConfig& config);
-// "hidden_act" or "hidden_activation" must be one of the names of `wanted`.
-void expect_activation(ConfigReader& keys, Activation wanted);
+// The same and what Gemma 2 and 3 share: call these instead. `layers_of_27b` tells the model whose attention scale is
+// no function of its head size.
+void read_gemma_gguf(ConfigReader& keys, ModelConfig& config, int64_t layers_of_27b);
+void read_gemma_json(ConfigReader& keys, ModelConfig& config);
 // "layer_types" must agree with what the config says about sliding layers.
 void expect_layer_types(ConfigReader& keys, const ModelConfig& config);
 // A flag that must be false (or absent), because it adds weights we do not have.

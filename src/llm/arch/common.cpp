@@ -75,6 +75,22 @@ void read_json_scaling(ConfigReader& keys, ModelConfig& config) {
   }
 }
 
+// "hidden_act" or "hidden_activation" must be one of the names of `wanted`.
+void expect_activation(ConfigReader& keys, Activation wanted) {
+  const std::string_view fallback = wanted == Activation::Silu ? "silu" : "gelu_pytorch_tanh";
+  const std::string_view key = keys.has("hidden_activation") ? "hidden_activation" : "hidden_act";
+  const std::string_view named = keys.text(key, fallback);
+  // Gemma's first configs say "gelu" and mean the tanh form.
+  const bool same = named == fallback || (wanted == Activation::Silu ? named == "swish" : named == "gelu");
+  if (!same) keys.refuse(ErrorKind::Unsupported, key, fmt::format("; got \"{}\", need {}", named, fallback));
+}
+
+void set_gemma(ModelConfig& config) {
+  config.activation = Activation::GeluTanh;
+  config.post_norms = true;
+  config.tied_embedding = true;
+}
+
 }  // namespace
 
 void read_common_gguf(ConfigReader& keys, ModelConfig& config) {
@@ -115,16 +131,30 @@ void read_common_json(ConfigReader& keys, ModelConfig& config) {
   else if (config.head_dim > 0 && config.head_dim < (int64_t{1} << 32))  // beyond: check() will refuse the head size
     config.rope_dims = static_cast<int64_t>(static_cast<double>(config.head_dim) * rotated);
   config.tied_embedding = keys.flag("tie_word_embeddings", config.tied_embedding);
+  expect_activation(keys, config.activation);
+  if (!config.qkv_bias) expect_false(keys, "attention_bias");
   read_json_scaling(keys, config);
 }
 
-void expect_activation(ConfigReader& keys, Activation wanted) {
-  const std::string_view fallback = wanted == Activation::Silu ? "silu" : "gelu_pytorch_tanh";
-  const std::string_view key = keys.has("hidden_activation") ? "hidden_activation" : "hidden_act";
-  const std::string_view named = keys.text(key, fallback);
-  // Gemma's first configs say "gelu" and mean the tanh form.
-  const bool same = named == fallback || (wanted == Activation::Silu ? named == "swish" : named == "gelu");
-  if (!same) keys.refuse(ErrorKind::Unsupported, key, fmt::format("; got \"{}\", need {}", named, fallback));
+void read_gemma_gguf(ConfigReader& keys, ModelConfig& config, int64_t layers_of_27b) {
+  set_gemma(config);
+  read_common_gguf(keys, config);
+  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden));
+  // The converters write no scale: only the largest one differs from 1 / sqrt(head size).
+  const double width = config.layers == layers_of_27b && config.heads > 0
+                           ? static_cast<double>(config.hidden) / static_cast<double>(config.heads)
+                           : static_cast<double>(config.head_dim);
+  config.attention_scale = keys.number("attention.scale", 1 / std::sqrt(width));
+}
+
+void read_gemma_json(ConfigReader& keys, ModelConfig& config) {
+  set_gemma(config);
+  config.norm_plus_one = true;
+  config.head_dim = 256;
+  read_common_json(keys, config);
+  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden));
+  config.sliding_window = keys.integer("sliding_window", 4096);
+  config.attention_scale = 1 / std::sqrt(keys.number("query_pre_attn_scalar", 256));
 }
 
 void expect_layer_types(ConfigReader& keys, const ModelConfig& config) {

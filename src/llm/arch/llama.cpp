@@ -13,8 +13,6 @@ void read_gguf(ConfigReader& keys, ModelConfig& config) {
 
 void read_json(ConfigReader& keys, ModelConfig& config) {
   read_common_json(keys, config);
-  expect_activation(keys, Activation::Silu);
-  expect_false(keys, "attention_bias");
   expect_false(keys, "mlp_bias");
 }
 
@@ -26,8 +24,6 @@ constinit const Architecture kLlama = {
     .class_names = kClasses,
     .read_gguf = read_gguf,
     .read_json = read_json,
-    .gguf_names = kGgufNames,
-    .safetensors_names = kSafetensorsNames,
 };
 
 }  // namespace hearth::llm

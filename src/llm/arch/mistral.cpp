@@ -14,7 +14,6 @@ void read_gguf(ConfigReader& keys, ModelConfig& config) {
 
 void read_json(ConfigReader& keys, ModelConfig& config) {
   read_common_json(keys, config);
-  expect_activation(keys, Activation::Silu);
   // A config that does not speak of the window means the first release's.
   config.sliding_window = keys.integer("sliding_window", keys.is_null("sliding_window") ? 0 : 4096);
   expect_layer_types(keys, config);
@@ -28,8 +27,6 @@ constinit const Architecture kMistral = {
     .class_names = kClasses,
     .read_gguf = read_gguf,
     .read_json = read_json,
-    .gguf_names = kGgufNames,
-    .safetensors_names = kSafetensorsNames,
 };
 
 }  // namespace hearth::llm

@@ -37,8 +37,6 @@ void read_gguf(ConfigReader& keys, ModelConfig& config) {
 
 void read_json(ConfigReader& keys, ModelConfig& config) {
   read_common_json(keys, config);
-  expect_activation(keys, Activation::Silu);
-  expect_false(keys, "attention_bias");
   config.sliding_window = keys.integer("sliding_window", 0);
   drop_idle_window(config);
   expect_layer_types(keys, config);

@@ -14,7 +14,6 @@ void read_gguf(ConfigReader& keys, ModelConfig& config) {
 void read_json(ConfigReader& keys, ModelConfig& config) {
   config.qkv_bias = true;
   read_common_json(keys, config);
-  expect_activation(keys, Activation::Silu);
   expect_false(keys, "use_sliding_window");
   expect_layer_types(keys, config);
 }
@@ -27,8 +26,6 @@ constinit const Architecture kQwen2 = {
     .class_names = kClasses,
     .read_gguf = read_gguf,
     .read_json = read_json,
-    .gguf_names = kGgufNames,
-    .safetensors_names = kSafetensorsNames,
 };
 
 }  // namespace hearth::llm

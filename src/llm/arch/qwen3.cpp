@@ -15,8 +15,6 @@ void read_json(ConfigReader& keys, ModelConfig& config) {
   config.qk_norm = true;
   config.head_dim = 128;
   read_common_json(keys, config);
-  expect_activation(keys, Activation::Silu);
-  expect_false(keys, "attention_bias");
   expect_false(keys, "use_sliding_window");
   expect_layer_types(keys, config);
 }
@@ -29,8 +27,6 @@ constinit const Architecture kQwen3 = {
     .class_names = kClasses,
     .read_gguf = read_gguf,
     .read_json = read_json,
-    .gguf_names = kGgufNames,
-    .safetensors_names = kSafetensorsNames,
 };
 
 }  // namespace hearth::llm

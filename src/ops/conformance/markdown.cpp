@@ -50,7 +50,7 @@ std::string inventory_markdown() {
       "# Ops\n\n"
       "Made from `src/ops/ops.inc` by `op_protocol_tests --markdown`; a test holds it up to date.\n\n"
       "One letter in a dimension list is one size over all tensors of a call; `n2` is twice `n`, `s1` one more than "
-      "`s`.\n"
+      "`s`, `h?`\nmay be left out and is 1 then.\n"
       "A call that breaks types or dimensions is refused before a kernel sees it. Rows of the first dimension may be\n"
       "strided, what lies within a row is dense. Tolerances are against `ref`: |got - want| <= tolerance * (1 + "
       "|want|).\n";

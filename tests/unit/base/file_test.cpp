@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "support/temporary_folder.h"
 
@@ -28,6 +29,29 @@ TEST(AtomicFile, DroppedLeavesNothing) {
     ASSERT_TRUE(file.write("half"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+size_t faults_of(std::span<const std::byte> bytes) {
+  rusage before{}, after{};
+  ::getrusage(RUSAGE_THREAD, &before);
+  for (size_t at = 0; at < bytes.size(); at += 4096) (void)*static_cast<const volatile std::byte*>(&bytes[at]);
+  ::getrusage(RUSAGE_THREAD, &after);
+  return static_cast<size_t>(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt);
+}
+
+TEST(MappedFile, PrefaultedPagesAreTouchedWithoutAFault) {
+  const auto path = fresh_dir() / "d.bin";
+  ASSERT_TRUE(write_file(path, std::string(size_t{16} << 20, 'x')));
+  const auto cold = MappedFile::open(path).value(), warm = MappedFile::open(path).value(),
+             stopped = MappedFile::open(path).value();
+  std::stop_source stop;
+  prefault(warm.bytes().subspan(5), stop.get_token());
+  stop.request_stop();
+  prefault(stopped.bytes(), stop.get_token());
+  prefault({}, {});
+  const size_t want = faults_of(cold.bytes());
+  EXPECT_LT(faults_of(warm.bytes()), want / 4);
+  EXPECT_GT(faults_of(stopped.bytes()), want / 2);
 }
 
 TEST(MappedFile, SeesWhatWasWritten) {

@@ -169,6 +169,113 @@ TEST(Engine, PrefixHitsSkipComputing) {
   EXPECT_EQ(f.stats().tokens_from_prefix, 32u);
 }
 
+// Starts all requests while the engine is in a step of its own, of one row, so that they come into the same step.
+std::vector<Result<ForwardOutput>> at_once(Fixture& f, const std::vector<ForwardRequest>& requests) {
+  std::promise<void> open;
+  std::shared_future<void> gate = open.get_future().share();
+  const auto entered = std::make_shared<std::atomic<int>>(0);  // shared: later steps enter, too
+  f.control.before_forward = [entered, gate] {
+    ++*entered;
+    entered->notify_one();
+    gate.wait();
+  };
+  auto busy = f.start(f.append(std::nullopt, {63}, {}));
+  entered->wait(0);
+  std::vector<std::future<Result<ForwardOutput>>> futures;
+  for (const ForwardRequest& request : requests) futures.push_back(f.start(request));
+  open.set_value();
+  std::vector<Result<ForwardOutput>> results;
+  for (auto& future : futures) results.push_back(future.get());
+  busy.wait();
+  return results;
+}
+
+const std::vector<float>& logits(const Result<ForwardOutput>& output) {
+  return std::get<LogitsOutput>(output.value().slots.at(0)).logits;
+}
+
+TEST(Engine, EqualPromptsAtOnceAreComputedOnce) {
+  Fixture f;
+  const auto prompt = some_tokens(16, 21);
+  const auto results = at_once(f, std::vector(8, f.append(std::nullopt, prompt, {20})));
+  for (const auto& result : results) EXPECT_EQ(logits(result), alone(prompt));
+  EXPECT_EQ(f.control.rows, 1 + 21 + 7);  // and the last token of each
+  EXPECT_EQ(f.stats().tokens_from_prefix, 7 * 20u);
+}
+
+TEST(Engine, EqualBeginningsAtOnceAreComputedOnceOverManySteps) {
+  EngineOptions options;
+  options.max_step_tokens = 10;
+  Fixture f(256, options);
+  const auto beginning = some_tokens(17, 40);
+  std::vector<ForwardRequest> requests;
+  for (uint32_t i = 0; i < 4; ++i) requests.push_back(f.append(std::nullopt, beginning + some_tokens(i, 6), {45}));
+  const auto results = at_once(f, requests);
+  for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(logits(results[i]), alone(beginning + some_tokens(i, 6))) << i;
+  EXPECT_EQ(f.control.rows, 1 + 46 + 3 * 6);
+}
+
+TEST(Engine, RowsThatSomebodyWantsAreComputedByHimself) {
+  Fixture f;
+  const auto prompt = some_tokens(18, 12);
+  const auto results = at_once(f, {f.append(std::nullopt, prompt, {2}), f.append(std::nullopt, prompt, {6}),
+                                   f.append(std::nullopt, prompt, {11})});
+  const auto want = fake_logits(prompt, count_from(0, 12));
+  EXPECT_EQ(logits(results[0]), want[2]);
+  EXPECT_EQ(logits(results[1]), want[6]);
+  EXPECT_EQ(logits(results[2]), want[11]);
+  EXPECT_EQ(f.control.rows, 1 + 12 + 8 + 4);
+}
+
+TEST(Engine, WhoWaitedForAPassThatFailsGoesOnAlone) {
+  Fixture f;
+  const auto prompt = some_tokens(19, 21);
+  f.control.fail_next = 2;  // at_once's own step, then the first of the two
+  const auto results = at_once(f, std::vector(2, f.append(std::nullopt, prompt, {20})));
+  EXPECT_FALSE(results[0]);
+  EXPECT_EQ(logits(results[1]), alone(prompt));
+}
+
+TEST(Engine, WorkingPagesAreFoundAndStayTheirOwners) {
+  Fixture f;
+  const auto prompt = some_tokens(20, 14);
+  const ContextId owner = f.engine->create(f.id).value();
+  f.next(owner, prompt);
+  const int rows = f.control.rows;
+  EXPECT_EQ(f.next(std::nullopt, prompt + std::vector{5u}), alone(prompt + std::vector{5u}));
+  EXPECT_EQ(f.control.rows - rows, 3);        // three full pages were there
+  ASSERT_TRUE(f.engine->truncate(owner, 5));  // into the second of them
+  const std::vector<uint32_t> rest(prompt.begin(), prompt.begin() + 9);
+  EXPECT_EQ(f.next(owner, {7, 8}), alone(rest + std::vector{7u, 8u}));
+  EXPECT_EQ(f.next(std::nullopt, prompt + std::vector{6u}), alone(prompt + std::vector{6u}));
+  EXPECT_EQ(f.control.rows - rows, 3 + 2 + 3);
+}
+
+TEST(Engine, LargeOutputsAreSpreadOverSteps) {
+  EngineOptions options;
+  options.max_step_output_bytes = 1000;  // three times the logits of 64 tokens
+  Fixture f(256, options);
+  const auto tokens = some_tokens(21, 12), other = some_tokens(22, 5);
+  const auto all = count_from(0, 12);
+  const auto results = at_once(f, {f.append(std::nullopt, tokens, all), f.append(std::nullopt, other, {1, 4})});
+  const auto want = fake_logits(tokens, all);
+  ASSERT_TRUE(results[0]);
+  for (size_t i = 0; i < 12; ++i) EXPECT_EQ(std::get<LogitsOutput>(results[0]->slots[i]).logits, want[i]) << i;
+  EXPECT_EQ(std::get<LogitsOutput>(results[1]->slots[1]).logits, alone(other));
+  EXPECT_EQ(f.control.steps, 1 + 4);
+}
+
+TEST(Engine, OneRowGoesHoweverLargeItsOutputs) {
+  EngineOptions options;
+  options.max_step_output_bytes = 1;
+  Fixture f(256, options);
+  const auto tokens = some_tokens(23, 3);
+  const auto output = f.run(f.append(std::nullopt, tokens, {0, 0, 2}));
+  ASSERT_TRUE(output) << output.error().message;
+  EXPECT_EQ(std::get<LogitsOutput>(output->slots[2]).logits, alone(tokens));
+  EXPECT_EQ(f.control.steps, 2);
+}
+
 TEST(Engine, APassThatWantsNothingAndFindsAllComputesNothing) {
   Fixture f;
   const auto prompt = some_tokens(10, 8);
@@ -235,7 +342,9 @@ TEST(Engine, ExplicitCausalMasksAreTheDefault) {
 }
 
 TEST(Engine, Refusals) {
-  Fixture f;
+  EngineOptions options;
+  options.max_pass_output_bytes = 1'000'000;
+  Fixture f(256, options);
   const auto refused = [&](ForwardRequest request, ErrorKind kind, std::string_view text) {
     const auto result = f.run(std::move(request));
     ASSERT_FALSE(result);
@@ -268,6 +377,9 @@ TEST(Engine, Refusals) {
   bad = good;
   bad.slots[0].sampler = Draw{.temperature = NAN};
   refused(bad, ErrorKind::Invalid, "temperature");
+  bad = good;
+  bad.slots.assign(size_t{1} << 12, {0, RawLogits{}});
+  refused(bad, ErrorKind::Limit, "take more than 1000000 bytes");
   bad = good;
   bad.context = 12345;
   refused(bad, ErrorKind::NotFound, "12345");

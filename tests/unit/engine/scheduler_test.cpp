@@ -77,6 +77,8 @@ std::vector<Case> read_cases(const std::string& path) {
           words >> pass.waiting_since_ms;
         else if (word == "out")
           pass.under_way = false;
+        else if (word == "after")
+          words >> pass.after;
         else
           ADD_FAILURE() << line;
       }
@@ -105,7 +107,7 @@ std::vector<Case> read_cases(const std::string& path) {
 
 TEST(Scheduler, TextCases) {
   size_t count = 0;
-  for (const char* name : {"tokens.txt", "pages.txt"}) {
+  for (const char* name : {"tokens.txt", "pages.txt", "shared.txt"}) {
     for (const Case& each : read_cases(std::string(HEARTH_SOURCE_DIR) + "/tests/cases/scheduler/" + name)) {
       ++count;
       PageSupply supply = each.supply;

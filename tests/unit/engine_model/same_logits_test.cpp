@@ -149,6 +149,16 @@ TEST_P(SameLogits, WithAPrefixFromTheTree) {
   EXPECT_EQ(first, alone(tokens));
 }
 
+TEST_P(SameLogits, EqualPromptsAtOnce) {
+  serve(64, 24);
+  const auto tokens = text(8, 45);
+  std::vector<std::future<std::vector<float>>> futures;
+  for (uint32_t i = 0; i < 6; ++i) futures.push_back(start(std::nullopt, tokens));
+  const auto want = alone(tokens);
+  for (auto& future : futures) EXPECT_EQ(future.get(), want);
+  EXPECT_EQ(engine_->stats(0).tokens_from_prefix, 5 * 40u);
+}
+
 TEST_P(SameLogits, AfterSuspensionToHostMemory) {
   serve(8, 96);
   const auto a = text(5, 37), b = text(6, 60);

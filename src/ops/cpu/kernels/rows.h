@@ -106,11 +106,15 @@ extern "C" int HEARTH_CPU_ENTRY(rms_norm)(void* stream_, const HearthOpCall* cal
   HEARTH_ROWS_PROLOGUE;
   const auto& a = attributes_of<RmsNormAttributes>(call);
   const auto* w = static_cast<const float*>(call->inputs[1].data);
+  const int64_t n = call->inputs[1].dims[0], heads = y.rank == 3 ? y.dims[1] : 1;
   return with_type(x.dtype,
                    [&](auto* t) {
                      using T = __typeof__(*t);
-                     unary_rows<T>(stream, x, y, 2, [&](const T* from, T* to, int64_t n) {
-                       norm_row(from, w, to, n, a.eps, a.weight_offset);
+                     for_range(stream, y.dims[0] * heads, n * 2, [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const int64_t at = i % heads * n;
+                         norm_row(row<T>(x, i / heads) + at, w, row<T>(y, i / heads) + at, n, a.eps, a.weight_offset);
+                       }
                      });
                    })
              ? HEARTH_OK
@@ -135,12 +139,21 @@ extern "C" int HEARTH_CPU_ENTRY(rope)(void* stream_, const HearthOpCall* call) {
                            const T* from = row<T>(x, i) + h * x.strides[1];
                            T* to = row<T>(y, i) + h * y.strides[1];
                            if (a.interleaved != 0) {
-                             for (int64_t j = 0; j < r; ++j) {
-                               const F p = load(from + 2 * j, 1), q = load(from + 2 * j + 1, 1);
-                               const F c = fset(cosine[j]), s = fset(sine[j]);
-                               store(to + 2 * j, fnma(q, s, mul(p, c)), 1);
-                               store(to + 2 * j + 1, fma(p, s, mul(q, c)), 1);
-                             }
+                             each_vector(r, [&](int64_t j, int n) {
+                               alignas(64) T even[kLanes] = {}, odd[kLanes] = {};
+                               for (int l = 0; l < n; ++l) {
+                                 even[l] = from[2 * (j + l)];
+                                 odd[l] = from[2 * (j + l) + 1];
+                               }
+                               const F p = load(even), q = load(odd);
+                               const F c = load_some(cosine + j, n), s = load_some(sine + j, n);
+                               store(even, fnma(q, s, mul(p, c)));
+                               store(odd, fma(p, s, mul(q, c)));
+                               for (int l = 0; l < n; ++l) {
+                                 to[2 * (j + l)] = even[l];
+                                 to[2 * (j + l) + 1] = odd[l];
+                               }
+                             });
                            } else {
                              each_vector(r, [&](int64_t j, int n) {
                                const F p = load_some(from + j, n), q = load_some(from + r + j, n);

@@ -2,22 +2,13 @@
 #pragma once
 
 #include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "ops/cpu/panel_format.h"
+#include "ops/cpu/simd/elements.h"
 
 #define HEARTH_CPU_ENTRY(op) hearth_cpu_avx2_##op
 
 namespace hearth::ops::cpu {
 namespace {
-
-struct Half {
-  uint16_t bits;
-};
-struct Brain {
-  uint16_t bits;
-};
 
 constexpr int kLanes = 8;
 constexpr int kPanelVectors = 1;
