@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <stop_token>
+
 #include "support/temporary_folder.h"
 
 namespace hearth {
@@ -40,7 +42,8 @@ size_t faults_of(std::span<const std::byte> bytes) {
 }
 
 TEST(MappedFile, PrefaultedPagesAreTouchedWithoutAFault) {
-  const auto path = fresh_dir() / "d.bin";
+  const TemporaryFolder folder;
+  const auto path = folder / "d.bin";
   ASSERT_TRUE(write_file(path, std::string(size_t{16} << 20, 'x')));
   const auto cold = MappedFile::open(path).value(), warm = MappedFile::open(path).value(),
              stopped = MappedFile::open(path).value();
