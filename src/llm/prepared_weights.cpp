@@ -17,7 +17,7 @@ Result<uint64_t> remove_prepared(const fs::path& prepared_dir, std::string_view 
     if (entry.path().extension() != ".prepared") continue;
     const auto file = PreparedFile::open(entry.path());
     if (!file || !file->key().starts_with(begin)) continue;  // a damaged one says not whose it is
-    const uint64_t bytes = file->file_bytes();
+    const uint64_t bytes = file->bytes().size();
     std::error_code failed;
     fs::remove(entry.path(), failed);
     if (failed) return fail(ErrorKind::Io, "[prepared] remove {}: {}", entry.path().string(), failed.message());
