@@ -19,8 +19,12 @@ ADAPTERS = {
     r"hearth_component": ("pie/build", "pie/component"),
     r"curl/": ("net/",),
     r"openssl/": ("base/", "net/"),
-    r"CLI/": ("cli/", "pie/"),
+    r"CLI/": ("cli/", "flame/", "pie/"),
     r"toml\+\+": ("pie/", "base/"),
+    r"protozero/": ("import/onnx/",),
+    r"re2/": ("operators/control/regex",),
+    r"jpeglib|jerror": ("operators/array/image/jpeg",),
+    r"png\.h": ("operators/array/image/png",),
     r"immintrin|x86intrin|cpuid": ("ops/cpu/",),
 }
 

@@ -62,7 +62,7 @@ enum class Op : int32_t {
 #undef IN
 
 // Sets of element types: a bit per DType.
-using TypeSet = uint32_t;
+using TypeSet = uint64_t;
 constexpr TypeSet bit(DType type) {
   return TypeSet{1} << static_cast<int>(type);
 }

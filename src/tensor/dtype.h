@@ -13,7 +13,7 @@ enum class DType : int32_t {
 #undef HEARTH_DTYPE
 };
 
-enum class DTypeClass : uint8_t { Float, Int, Bool, Quantised };
+enum class DTypeClass : uint8_t { Float, Int, Bool, Quantised, Complex, String };
 
 struct DTypeInfo {
   std::string_view text;

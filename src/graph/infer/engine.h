@@ -1,0 +1,43 @@
+// Walks a model's graphs and asks each operator's function for the types of its outputs.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/infer/context.h"
+
+namespace hearth::graph::infer {
+
+// Nodes inferred, those of loop bodies each time: bounds what loops within loops can cost.
+inline constexpr int64_t kMaxInferredNodes = int64_t{1} << 26;
+
+// What is known of one graph's values while it is inferred. Types are kept in the graph itself.
+struct GraphFacts {
+  Graph* graph = nullptr;
+  GraphFacts* outside = nullptr;  // the graph around
+  int depth = 0;
+  std::vector<std::optional<KnownValue>> known;
+  std::vector<const Tensor*> constants;  // initializers and Constant nodes
+  std::vector<bool> examined;            // constants that `known` has been filled from
+  std::vector<bool> is_output;
+};
+
+class Engine {
+ public:
+  explicit Engine(const Model& model) : model_(model) {}
+
+  // Fills the types of the graph's values; returns what is known beside. `inputs` hold what is known of the graph's
+  // inputs, in their order; those of type Unknown add nothing.
+  Result<std::unique_ptr<GraphFacts>> run(Graph& graph, GraphFacts* outside, std::span<const ValueFacts> inputs);
+  static ValueFacts facts_of(GraphFacts& facts, ValueId id);
+
+ private:
+  Result<> infer_node(GraphFacts& facts, const Node& node);
+
+  const Model& model_;
+  int64_t visited_ = 0;
+};
+
+}  // namespace hearth::graph::infer

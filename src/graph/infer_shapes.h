@@ -1,0 +1,17 @@
+// Shape and type inference over a whole model, subgraphs included: symbolic sizes, values of small integer tensors
+// (shape arithmetic) propagated. Fills ValueInfo::type; what cannot be known stays open. Contradictions are errors that
+// name the node; after an error the types are partly filled. Expects a model that verify() accepts, functions inlined.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace hearth::graph {
+
+struct InferOptions {
+  // Overrides of graph inputs, by name. A size for one of the model's symbols stands for it everywhere. Where a size
+  // takes back one that the model states, what the model states of the shapes of its other values is forgotten, too.
+  std::map<std::string, Shape> input_shapes;
+};
+Result<> infer_shapes(Model& model, const InferOptions& options = {});
+
+}  // namespace hearth::graph

@@ -1,0 +1,2 @@
+#define HEARTH_FLOAT_LOOPS kFloatLoopsPortable
+#include "operators/elementwise/float_functions.h"

@@ -1,0 +1,13 @@
+// The passes themselves, one a file; pipeline.cpp is their order. Each returns how much it changed.
+#pragma once
+
+#include "passes/pipeline.h"
+
+namespace hearth::passes {
+
+Result<int64_t> fold_constants(graph::Model& model, const Options& options);
+Result<int64_t> remove_identities(graph::Model& model, const Options& options);
+Result<int64_t> remove_dead_nodes(graph::Model& model, const Options& options);
+Result<int64_t> merge_common_nodes(graph::Model& model, const Options& options);
+
+}  // namespace hearth::passes

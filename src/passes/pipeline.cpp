@@ -1,0 +1,67 @@
+#include "passes/pipeline.h"
+
+#include "base/nearest_word.h"
+#include "graph/verify.h"
+#include "passes/passes.h"
+
+namespace hearth::passes {
+
+namespace {
+
+struct Pass {
+  PassInfo info;
+  Result<int64_t> (*run)(graph::Model& model, const Options& options);
+};
+
+// The order, and why: what is constant is known before anything is recognised by its constants; what does nothing is
+// gone before patterns are looked for, or they would have to look through it; dead nodes go last, so that every rewrite
+// may simply leave behind what it replaced.
+constexpr Pass kPasses[] = {
+    {{"remove_identities", OptLevel::Basic, "drops nodes whose output is their input"}, remove_identities},
+    {{"fold_constants", OptLevel::Basic, "computes at load time what depends on constants only"}, fold_constants},
+    {{"merge_common_nodes", OptLevel::Basic, "computes equal nodes once"}, merge_common_nodes},
+    {{"remove_dead_nodes", OptLevel::Basic, "drops nodes and weights that no output needs"}, remove_dead_nodes},
+};
+
+}  // namespace
+
+std::span<const PassInfo> all_passes() {
+  static const std::vector<PassInfo> infos = [] {
+    std::vector<PassInfo> made;
+    for (const Pass& pass : kPasses) made.push_back(pass.info);
+    return made;
+  }();
+  return infos;
+}
+
+Result<Report> run_passes(graph::Model& model, const Options& options) {
+  std::vector<std::string_view> names;
+  for (const PassInfo& info : all_passes()) names.push_back(info.name);
+  for (const std::string& name : options.disabled)
+    if (std::ranges::find(names, name) == names.end())
+      return fail(ErrorKind::Usage, "[passes] no pass is called '{}'; there are: {}", name, fmt::join(names, ", "));
+  Report report;
+  report.nodes_before = model.graph.nodes.size();
+  for (const Pass& pass : kPasses) {
+    if (pass.info.level > options.level) continue;
+    PassReport& done = report.passes.emplace_back();
+    done.name = pass.info.name;
+    done.disabled = std::ranges::find(options.disabled, pass.info.name) != options.disabled.end();
+    if (done.disabled) continue;
+    const auto begin = std::chrono::steady_clock::now();
+    auto changes = pass.run(model, options);
+    if (!changes) return within(pass.info.name, std::move(changes).error());
+    done.changes = *changes;
+    done.time = std::chrono::steady_clock::now() - begin;
+    if (options.verify)
+      if (auto sound = graph::verify(model); !sound) {
+        Error error = std::move(sound).error();
+        error.kind = ErrorKind::Internal;
+        return within(fmt::format("after pass {}", pass.info.name), std::move(error));
+      }
+  }
+  report.nodes_after = model.graph.nodes.size();
+  return report;
+}
+
+}  // namespace hearth::passes

@@ -1,0 +1,50 @@
+// The passes in their one order, by level. Each is named, timed, may be turned off, and is verified before and after
+// when asked.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace hearth::passes {
+
+enum class OptLevel : int { None = 0, Basic = 1, Extended = 2, All = 3 };
+
+// Computes one node from constant inputs; an error means it cannot be folded (it will be met again when it runs).
+using Evaluate =
+    std::function<Result<std::vector<Value>>(const graph::Node& node, int64_t opset, std::span<const Value> inputs)>;
+
+struct Options {
+  OptLevel level = OptLevel::All;
+  std::vector<std::string> disabled;  // names of passes; an unknown one is an error that suggests the nearest
+  Evaluate evaluate;
+  std::function<bool(std::string_view domain, std::string_view op_type)> is_custom;  // empty: there are none
+  bool verify = false;  // hold the model against graph/verify.h around every pass
+};
+
+struct PassReport {
+  std::string_view name;
+  int64_t changes = 0;  // rewrites applied, folded nodes, removed nodes …
+  std::chrono::nanoseconds time{0};
+  bool disabled = false;
+};
+struct Report {
+  std::vector<PassReport> passes;
+  size_t nodes_before = 0, nodes_after = 0;
+};
+
+struct PassInfo {
+  std::string_view name;
+  OptLevel level;  // from which on it runs
+  std::string_view doc;
+};
+std::span<const PassInfo> all_passes();  // in the order they run
+
+Result<Report> run_passes(graph::Model& model, const Options& options);
+
+}  // namespace hearth::passes

@@ -1,0 +1,55 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pyflame_rt/core/session.hpp"
+#include "pyflame_rt/stacking.h"
+
+namespace pyflame_rt {
+
+namespace {
+
+const Tensor& sample_of(const Feeds& feeds, const std::string& name, size_t index) {
+  const auto at = std::find_if(feeds.begin(), feeds.end(), [&](const auto& feed) { return feed.first == name; });
+  if (at == feeds.end())
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("[batch] feeds {} lack the input '{}' that feeds 0 have", index, name));
+  return at->second.tensor();
+}
+
+}  // namespace
+
+std::vector<std::vector<Value>> InferenceSession::run_batch(const std::vector<Feeds>& feeds, size_t max_batch_size,
+                                                            const std::vector<std::string>& outputs,
+                                                            const RunOptions& options) {
+  if (max_batch_size == 0) throw Error(ErrorCode::InvalidArgument, "[batch] max_batch_size; got 0, need at least 1");
+  std::vector<std::string> names = outputs;
+  if (names.empty())
+    for (const PortInfo& port : this->outputs()) names.push_back(port.name);
+  std::vector<std::vector<Value>> results;
+  for (size_t begin = 0; begin < feeds.size(); begin += max_batch_size) {
+    const size_t end = std::min(feeds.size(), begin + max_batch_size);
+    Feeds stacked;
+    std::vector<int64_t> sizes;
+    for (const auto& [name, value] : feeds[begin]) {
+      std::vector<const Tensor*> parts;
+      sizes.clear();
+      for (size_t i = begin; i < end; ++i) {
+        const Tensor& sample = sample_of(feeds[i], name, i);
+        parts.push_back(&sample);
+        sizes.push_back(sample.shape().empty() ? 0 : sample.shape()[0]);
+      }
+      stacked.emplace_back(name, stack(parts, name));
+    }
+    const auto made = run(stacked, names, options);
+    const size_t at = results.size();
+    results.resize(at + (end - begin));
+    for (size_t j = 0; j < made.size(); ++j) {
+      auto parts = unstack(made[j].tensor(), sizes, names[j]);
+      for (size_t i = 0; i < parts.size(); ++i) results[at + i].push_back(std::move(parts[i]));
+    }
+  }
+  return results;
+}
+
+}  // namespace pyflame_rt

@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/program.h"
+
+namespace hearth::runtime {
+
+namespace {
+
+using graph::Attribute;
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::ValueId;
+
+std::string label_of(const Node& node) {
+  return node.name.empty() ? node.op_type : fmt::format("{} '{}'", node.op_type, node.name);
+}
+
+Result<Tensor> dense(const graph::SparseTensor& sparse) {
+  ASSIGN_OR_RETURN(Tensor full, Tensor::allocate(sparse.values.dtype(), sparse.dims));
+  if (sparse.values.dtype() == DType::String || sparse.indices.dtype() != DType::I64)
+    return fail(ErrorKind::Unsupported, "[sparse tensor] of {}", to_string(sparse.values.dtype()));
+  std::memset(full.mutable_raw(), 0, full.bytes());
+  const int64_t width = info(sparse.values.dtype()).block_bytes, count = sparse.values.size();
+  const bool flat = sparse.indices.rank() == 1;
+  const int rank = sparse.dims.rank();
+  if (sparse.indices.size() != (flat ? count : count * rank))
+    return fail(ErrorKind::Invalid, "[sparse tensor] indices; got {}, need {} for {} values", sparse.indices.size(),
+                flat ? count : count * rank, count);
+  const auto* indices = sparse.indices.data<int64_t>();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t offset = 0;
+    if (flat) {
+      offset = indices[i];
+    } else {
+      for (int axis = 0; axis < rank; ++axis) {
+        const int64_t at = indices[i * rank + axis], size = sparse.dims[static_cast<size_t>(axis)];
+        if (at < 0 || at >= size)
+          return fail(ErrorKind::Invalid, "[sparse tensor] index; got {}, need 0..{}", at, size - 1);
+        offset = offset * size + at;
+      }
+    }
+    if (offset < 0 || offset >= full.size())
+      return fail(ErrorKind::Invalid, "[sparse tensor] index; got {}, need 0..{}", offset, full.size() - 1);
+    std::memcpy(static_cast<char*>(full.mutable_raw()) + offset * width, sparse.values.data<char>() + i * width,
+                static_cast<size_t>(width));
+  }
+  return full;
+}
+
+Result<> find_kernel(const graph::Model& model, const CustomOperators& custom, Step& step) {
+  const Node& node = *step.node;
+  step.opset = model.opset(node.domain);
+  step.custom = custom.find(node.domain, node.op_type);
+  if (step.custom != nullptr) return {};
+  step.kernel = operators::find_kernel(node.domain, node.op_type, step.opset);
+  if (step.kernel != nullptr) return {};
+  return fail(ErrorKind::Unsupported, "[{}] no kernel serves {}.{} of opset {}", step.label,
+              node.domain.empty() ? "ai.onnx" : node.domain, node.op_type, step.opset);
+}
+
+Result<> prepare(const GraphProgram& program, Step& step) {
+  if (step.kernel == nullptr || step.kernel->prepare == nullptr) return {};
+  std::vector<const Tensor*> constants;
+  for (const ValueId id : step.node->inputs)
+    constants.push_back(id == kNoValue ? nullptr : program.constants[static_cast<size_t>(id)].tensor());
+  auto made = step.kernel->prepare(*step.node, step.opset, constants);
+  if (!made) return within(step.label, std::move(made).error());
+  step.prepared = std::move(*made);
+  return {};
+}
+
+// After which step is a value read for the last time? What leaves the graph is never released by a step.
+void plan_releases(const Graph& graph, GraphProgram& program) {
+  const graph::Uses uses = graph::find_uses(graph);
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    if (uses.is_output[id] || !program.constants[id].empty()) continue;
+    const int32_t last = uses.consumers[id].empty() ? uses.producer[id] : uses.consumers[id].back();
+    if (last != graph::Uses::kNone)
+      program.steps[static_cast<size_t>(last)].release.push_back(static_cast<ValueId>(id));
+  }
+}
+
+}  // namespace
+
+const CustomOperator* CustomOperators::find(std::string_view domain, std::string_view op_type) const {
+  const auto at = by_name.find({std::string(domain), std::string(op_type)});
+  return at != by_name.end() ? &at->second : nullptr;
+}
+
+Result<std::unique_ptr<GraphProgram>> compile(const graph::Model& model, const Graph& graph,
+                                              const CustomOperators& custom) {
+  auto program = std::make_unique<GraphProgram>();
+  program->graph = &graph;
+  program->constants.resize(graph.values.size());
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const graph::ValueInfo& value = graph.values[id];
+    const bool overridable = std::ranges::find(graph.inputs, static_cast<ValueId>(id)) != graph.inputs.end();
+    if (value.captured != kNoValue) program->captures.emplace_back(static_cast<ValueId>(id), value.captured);
+    if (overridable) continue;
+    if (value.constant) program->constants[id] = value.constant;
+    if (value.sparse_constant) {
+      ASSIGN_OR_RETURN(Tensor full, dense(*value.sparse_constant));
+      program->constants[id] = std::move(full);
+    }
+  }
+  program->steps.reserve(graph.nodes.size());
+  for (const Node& node : graph.nodes) {
+    Step& step = program->steps.emplace_back();
+    step.node = &node;
+    step.label = label_of(node);
+    TRY(find_kernel(model, custom, step));
+    TRY(prepare(*program, step));
+    for (const Attribute& attribute : node.attributes)
+      if (const auto* inner = std::get_if<std::unique_ptr<Graph>>(&attribute.data)) {
+        ASSIGN_OR_RETURN(auto compiled, compile(model, **inner, custom));
+        step.graphs.emplace_back(attribute.name, std::move(compiled));
+      }
+  }
+  plan_releases(graph, *program);
+  return program;
+}
+
+}  // namespace hearth::runtime

@@ -1,0 +1,79 @@
+// A graph made ready to run: one step a node, each with its kernel, its prepared state, its subgraphs and the values
+// that nobody needs after it. Immutable once made: several threads may run one program at a time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "operators/kernel.h"
+#include "ops/cpu/thread_pool.h"
+#include "trace/trace.h"
+
+namespace hearth::runtime {
+
+// An operator that the caller brings. Called on the thread of the run; must not throw.
+using CustomOperator = std::function<Result<>(operators::Call& call)>;
+struct CustomOperators {
+  std::map<std::pair<std::string, std::string>, CustomOperator> by_name;  // {domain, op_type}
+  const CustomOperator* find(std::string_view domain, std::string_view op_type) const;
+};
+
+struct GraphProgram;
+
+struct Step {
+  const graph::Node* node = nullptr;
+  int64_t opset = 0;
+  const operators::KernelEntry* kernel = nullptr;
+  const CustomOperator* custom = nullptr;  // instead of a kernel
+  std::unique_ptr<operators::Prepared> prepared;
+  std::vector<graph::ValueId> release;                                        // last read here
+  std::vector<std::pair<std::string, std::unique_ptr<GraphProgram>>> graphs;  // by attribute
+  std::string label;                                                          // "Conv 'conv1'" for profiles and errors
+};
+
+struct GraphProgram {
+  const graph::Graph* graph = nullptr;
+  std::vector<Value> constants;                                     // indexed by ValueId; empty where the value is none
+  std::vector<std::pair<graph::ValueId, graph::ValueId>> captures;  // here, in the enclosing graph
+  std::vector<Step> steps;
+};
+
+// `model` and `custom` outlive the program.
+Result<std::unique_ptr<GraphProgram>> compile(const graph::Model& model, const graph::Graph& graph,
+                                              const CustomOperators& custom);
+
+struct OpTiming {
+  const Step* step;
+  std::chrono::steady_clock::time_point begin, end;
+};
+
+// What one run may use and when it has to stop. Lives on the caller's stack.
+struct RunContext {
+  TensorMemory* memory = nullptr;
+  ops::cpu::ThreadPool* pool = nullptr;  // nullptr: serial
+  const std::atomic<bool>* cancelled = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::vector<OpTiming>* timings = nullptr;  // nullptr: not measured
+  trace::Trace* trace = nullptr;
+
+  Result<> check() const;  // Cancelled, or Limit past the deadline
+};
+
+// Runs a graph: `inputs` in the order of graph.inputs (an empty value: its constant), `outer` the values of the
+// enclosing graph. Outputs in the order of graph.outputs.
+Result<std::vector<Value>> run_program(const GraphProgram& program, std::vector<Value> inputs,
+                                       std::span<const Value* const> outer, RunContext& context);
+
+// One node by itself, its inputs given: for constant folding.
+Result<std::vector<Value>> evaluate_node(const graph::Node& node, int64_t opset, std::span<const Value> inputs,
+                                         RunContext& context);
+
+}  // namespace hearth::runtime

@@ -1,0 +1,139 @@
+#include "tensor/value.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "tensor/dtype.h"
+
+namespace hearth {
+
+static_assert(sizeof(std::string) == info(DType::String).block_bytes);
+
+Dims::Dims(std::span<const int64_t> sizes) {
+  CHECK(fits(sizes.size()));
+  std::ranges::copy(sizes, sizes_);
+  rank_ = static_cast<int>(sizes.size());
+}
+
+void Dims::push_back(int64_t size) {
+  insert(rank_, size);
+}
+
+void Dims::insert(int at, int64_t size) {
+  CHECK(rank_ < HEARTH_MAX_RANK && at >= 0 && at <= rank_);
+  std::copy_backward(sizes_ + at, sizes_ + rank_, sizes_ + rank_ + 1);
+  sizes_[at] = size;
+  ++rank_;
+}
+
+void Dims::erase(int at) {
+  CHECK(at >= 0 && at < rank_);
+  std::copy(sizes_ + at + 1, sizes_ + rank_, sizes_ + at);
+  --rank_;
+}
+
+std::string to_string(const Dims& dims) {
+  return fmt::format("[{}]", fmt::join(dims.begin(), dims.end(), ", "));
+}
+
+Result<int64_t> count_elements(std::span<const int64_t> dims) {
+  int64_t count = 1;
+  bool none = false;
+  for (const int64_t size : dims) {
+    if (size < 0) return fail(ErrorKind::Invalid, "[tensor] size of a dimension; got {}, need at least 0", size);
+    none |= size == 0;
+    // Sizes beside a zero still have to be sane: a kernel may multiply some of them.
+    if (size > 0 && count > kMaxTensorElements / size)
+      return fail(ErrorKind::Limit, "[tensor] elements; got [{}], need at most {}", fmt::join(dims, ", "),
+                  kMaxTensorElements);
+    if (size > 0) count *= size;
+  }
+  return none ? 0 : count;
+}
+
+namespace {
+
+class HeapMemory final : public TensorMemory {
+ public:
+  Result<std::shared_ptr<std::byte>> allocate(size_t bytes) override {
+    void* data = ::operator new(std::max<size_t>(bytes, 1), std::align_val_t{64}, std::nothrow);
+    if (data == nullptr) return fail(ErrorKind::Limit, "[memory] the system has no {} bytes", bytes);
+    return std::shared_ptr<std::byte>(static_cast<std::byte*>(data),
+                                      [](std::byte* p) { ::operator delete(p, std::align_val_t{64}); });
+  }
+};
+
+}  // namespace
+
+TensorMemory& heap_memory() {
+  static HeapMemory memory;
+  return memory;
+}
+
+Result<Tensor> Tensor::allocate(DType dtype, const Dims& dims, TensorMemory& memory) {
+  if (is_quantised(dtype)) return fail(ErrorKind::Invalid, "[tensor] {} has no elements of its own", to_string(dtype));
+  Tensor tensor;
+  ASSIGN_OR_RETURN(tensor.size_, count_elements(dims));
+  tensor.dtype_ = dtype;
+  tensor.dims_ = dims;
+  if (dtype == DType::String) {
+    const auto count = static_cast<size_t>(tensor.size_);
+    ASSIGN_OR_RETURN(auto room, memory.allocate(tensor.bytes()));  // counts against the budget and finds absurd sizes
+    auto* strings = reinterpret_cast<std::string*>(room.get());
+    std::uninitialized_value_construct_n(strings, count);
+    auto owner = std::shared_ptr<const void>(strings, [room = std::move(room), count](const void* p) {
+      std::destroy_n(static_cast<std::string*>(const_cast<void*>(p)), count);
+    });
+    tensor.data_ = strings;
+    tensor.owner_ = std::move(owner);
+    return tensor;
+  }
+  ASSIGN_OR_RETURN(auto room, memory.allocate(tensor.bytes()));
+  tensor.data_ = room.get();
+  tensor.owner_ = std::move(room);
+  return tensor;
+}
+
+Tensor Tensor::borrow(const void* data, DType dtype, const Dims& dims, std::shared_ptr<const void> owner) {
+  static constexpr std::byte kNothing[1] = {};
+  const auto count = count_elements(dims);
+  CHECK(count);
+  Tensor tensor;
+  tensor.data_ = data != nullptr ? data : kNothing;
+  tensor.owner_ = std::move(owner);
+  tensor.dims_ = dims;
+  tensor.size_ = *count;
+  tensor.dtype_ = dtype;
+  tensor.borrowed_ = true;
+  return tensor;
+}
+
+Tensor Tensor::reshaped(const Dims& dims) const {
+  const auto count = count_elements(dims);
+  CHECK(count && *count == size_);
+  Tensor other = *this;
+  other.dims_ = dims;
+  return other;
+}
+
+Result<Tensor> Tensor::clone(TensorMemory& memory) const {
+  ASSIGN_OR_RETURN(Tensor copy, allocate(dtype_, dims_, memory));
+  if (dtype_ == DType::String)
+    std::ranges::copy(strings(), copy.mutable_data<std::string>());
+  else if (size_ > 0)
+    std::memcpy(copy.mutable_raw(), data_, bytes());
+  return copy;
+}
+
+const Sequence* Value::sequence() const {
+  const auto* held = std::get_if<std::shared_ptr<const Sequence>>(&data_);
+  return held != nullptr ? held->get() : nullptr;
+}
+
+const Map* Value::map() const {
+  const auto* held = std::get_if<std::shared_ptr<const Map>>(&data_);
+  return held != nullptr ? held->get() : nullptr;
+}
+
+}  // namespace hearth

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Writes src/graph/schema.inc, the operator tables behind src/graph/schema.h, from the package onnx (see
+tools/requirements-test.txt for the version): names, versions, parameters, types and attributes, no prose.
+
+    tools/generate_onnx_schema.py            write src/graph/schema.inc
+    tools/generate_onnx_schema.py --check    exit 1 when the file differs from what would be written, 77 without the package
+"""
+
+import pathlib
+import re
+import sys
+
+OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "src/graph/schema.inc"
+WANTED = "1.22.0"
+UNBOUNDED = 2**31 - 1
+DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def type_text(text: str) -> str:
+    """`map(int64, float)` becomes `map(int64,tensor(float))`: ONNX Runtime's spelling of a value's type."""
+    return re.sub(r"map\((\w+), (\w+)\)", r"map(\1,tensor(\2))", text)
+
+
+def short_float(value: float) -> str:
+    """The fewest digits that are still this 32-bit number."""
+    import struct
+
+    for digits in range(1, 10):
+        text = f"{value:.{digits}g}"
+        if struct.unpack("f", struct.pack("f", float(text)))[0] == value:
+            return text
+    return repr(value)
+
+
+def text_of(value) -> str:
+    """A default as the text form writes an attribute's value."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(text_of(one) for one in value) + "]"
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return short_float(value) if isinstance(value, float) else str(value)
+
+
+class Pool:
+    """Runs of rows in one array; a run that is there already is shared."""
+
+    def __init__(self, array: str):
+        self.array, self.rows, self.runs = array, [], {}
+
+    def span(self, rows: list[str]) -> str:
+        if not rows:
+            return "{}"
+        key = tuple(rows)
+        if key not in self.runs:
+            self.runs[key] = len(self.rows)
+            self.rows += rows
+        return f"{{{self.array} + {self.runs[key]}, {len(rows)}}}"
+
+    def text(self, element: str) -> str:
+        return f"constexpr {element} {self.array}[] = {{\n" + "".join(f"  {row},\n" for row in self.rows) + "};\n"
+
+
+def generate() -> str:
+    import onnx.defs
+    import onnx.helper
+
+    types, constraints = Pool("kTypes"), Pool("kConstraints")
+    parameters, attributes = Pool("kParameters"), Pool("kAttributes")
+
+    def parameter(p) -> str:
+        occurrence = {"Single": "Required", "Optional": "Optional", "Variadic": "Variadic"}[p.option.name]
+        row = [quoted(p.name), quoted(type_text(p.type_str))]
+        if occurrence != "Required":
+            row.append(f"Occurrence::{occurrence}")
+        if occurrence == "Variadic":
+            row += ["true" if p.is_homogeneous else "false", str(p.min_arity)]
+        return "{" + ", ".join(row) + "}"
+
+    def attribute(a) -> str:
+        kind = {"SPARSE_TENSOR": "SparseTensor", "TYPE_PROTO": "Type", "TYPE_PROTOS": "Types"}.get(a.type.name, a.type.name.title())
+        row = [quoted(a.name), f"AttributeType::{kind}"]
+        has_default = a.default_value is not None and a.default_value.type != 0
+        if a.required or has_default:
+            row.append("true" if a.required else "false")
+        if has_default:
+            row.append(quoted(text_of(onnx.helper.get_attribute_value(a.default_value))))
+        return "{" + ", ".join(row) + "}"
+
+    rows, newest = [], {}
+    for schema in sorted(onnx.defs.get_all_schemas_with_history(), key=lambda s: (s.domain, s.name, s.since_version)):
+        if schema.domain not in DOMAINS:
+            sys.exit(f"unexpected domain {schema.domain!r}: add it to DOMAINS")
+        newest[schema.domain] = max(newest.get(schema.domain, 0), schema.since_version)
+
+        def count(n: int) -> str:
+            return "kUnbounded" if n == UNBOUNDED else str(n)
+
+        constraint_rows = [
+            "{" + quoted(c.type_param_str) + ", " + types.span([quoted(type_text(t)) for t in c.allowed_type_strs]) + "}"
+            for c in schema.type_constraints
+        ]
+        rows.append(
+            "{" + ", ".join([
+                quoted(schema.domain), quoted(schema.name), str(schema.since_version), "true" if schema.deprecated else "false",
+                count(schema.min_input), count(schema.max_input), count(schema.min_output), count(schema.max_output),
+                parameters.span([parameter(p) for p in schema.inputs]),
+                parameters.span([parameter(p) for p in schema.outputs]),
+                attributes.span([attribute(a) for _, a in sorted(schema.attributes.items())]),
+                constraints.span(constraint_rows),
+            ]) + "}"
+        )
+    newest[""] = max(newest[""], onnx.defs.onnx_opset_version())
+    lines = [
+        f"// Generated by tools/generate_onnx_schema.py from the operator specification of ONNX {WANTED}: do not edit.\n",
+        "// clang-format off\n",
+        types.text("std::string_view"),
+        constraints.text("TypeConstraint"),
+        parameters.text("ParameterSchema"),
+        attributes.text("AttributeSchema"),
+        "constexpr OperatorSchema kSchemas[] = {\n" + "".join(f"  {row},\n" for row in rows) + "};\n",
+        "constexpr NewestOpset kNewestOpsets[] = {\n"
+        + "".join(f"  {{{quoted(domain)}, {version}}},\n" for domain, version in sorted(newest.items())) + "};\n",
+        "// clang-format on\n",
+    ]
+    return "".join(lines)
+
+
+def main() -> int:
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        print(__doc__)
+        return 2
+    try:
+        import onnx
+    except ImportError:
+        print("skipped: this Python has no package onnx")
+        return 77 if check else 1
+    if onnx.__version__ != WANTED:
+        print(f"{'skipped: ' if check else ''}onnx {onnx.__version__}; need {WANTED}")
+        return 77 if check else 1
+    text = generate()
+    if not check:
+        OUTPUT.write_text(text)
+        return 0
+    if OUTPUT.read_text() != text:
+        print(f"{OUTPUT.name} is not what tools/generate_onnx_schema.py writes: run it")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
