@@ -31,14 +31,14 @@ typedef struct hearth_bpe {
   bool nfc;              // text is brought to Unicode form C first
 } hearth_bpe;
 
-char* hearth_tokenizer_from_json(const char* json, size_t size, hearth_tokenizer** out);
+char* hearth_tokenizer_from_json(const char* json, size_t size, hearth_budget budget, hearth_tokenizer** out);
 char* hearth_tokenizer_from_bpe(const hearth_bpe* parts, hearth_tokenizer** out);
 void hearth_tokenizer_free(hearth_tokenizer* tokenizer);  // NULL is fine
 
 // Writes ids (uint32_t) to the sink. The text must be UTF-8. template_tokens: with what the tokenizer.json puts around
 // every text (begin-of-text and so on).
 char* hearth_tokenizer_encode(const hearth_tokenizer* tokenizer, const char* text, size_t size, bool parse_special,
-                              bool template_tokens, hearth_sink ids);
+                              bool template_tokens, hearth_budget budget, hearth_sink ids);
 
 // Calls `each` once per token of a tokenizer made from JSON, in no order; it must not throw.
 char* hearth_tokenizer_vocabulary(const hearth_tokenizer* tokenizer, void* context,

@@ -15,7 +15,8 @@ use tokenizers::{
 };
 
 use crate::bpe::Bpe;
-use crate::face::{Sink, guarded, slice, text};
+use crate::budget::{Budget, within};
+use crate::face::{Sink, bounded, guarded, slice, text};
 
 enum Base {
     Json(tokenizers::Tokenizer),
@@ -189,15 +190,18 @@ unsafe fn from_lists(parts: &Lists) -> Result<HearthTokenizer, String> {
 pub unsafe extern "C" fn hearth_tokenizer_from_json(
     json: *const c_char,
     size: usize,
+    budget: Budget,
     out: *mut *mut HearthTokenizer,
 ) -> *mut c_char {
     guarded(|| {
         let bytes = unsafe { slice(json.cast::<u8>(), size) };
-        let base = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
-        let mut added: Vec<_> = base.get_added_tokens_decoder().into_iter().collect();
-        added.sort_by_key(|(id, _)| *id);
-        let (normalizer, pre_tokenizer) = (base.get_normalizer().cloned(), base.get_pre_tokenizer().cloned());
-        let tokenizer = HearthTokenizer::new(Base::Json(base), added, normalizer, pre_tokenizer);
+        let tokenizer = bounded(budget, || {
+            let base = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
+            let mut added: Vec<_> = base.get_added_tokens_decoder().into_iter().collect();
+            added.sort_by_key(|(id, _)| *id);
+            let (normalizer, pre_tokenizer) = (base.get_normalizer().cloned(), base.get_pre_tokenizer().cloned());
+            Ok(HearthTokenizer::new(Base::Json(base), added, normalizer, pre_tokenizer))
+        })?;
         unsafe { *out = Box::into_raw(Box::new(tokenizer)) };
         Ok(())
     })
@@ -232,19 +236,23 @@ pub unsafe extern "C" fn hearth_tokenizer_encode(
     size: usize,
     parse_special: bool,
     template_tokens: bool,
+    budget: Budget,
     ids: Sink,
 ) -> *mut c_char {
     guarded(|| {
         let tokenizer = unsafe { &*tokenizer };
         let input = unsafe { text(bytes, size) }?;
-        let encoding = if template_tokens {
-            tokenizer.json()?.encode_fast(input, true)
-        } else if parse_special {
-            tokenizer.with_special.encode_fast(input, false)
-        } else {
-            tokenizer.without_special.encode_fast(input, false)
-        };
-        ids.write(encoding.map_err(|error| error.to_string())?.get_ids());
+        let encoding = within(budget, || {
+            let encoding = if template_tokens {
+                tokenizer.json()?.encode_fast(input, true)
+            } else if parse_special {
+                tokenizer.with_special.encode_fast(input, false)
+            } else {
+                tokenizer.without_special.encode_fast(input, false)
+            };
+            encoding.map_err(|error| error.to_string())
+        })?;
+        ids.write(encoding.get_ids());
         Ok(())
     })
 }

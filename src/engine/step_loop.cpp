@@ -11,8 +11,8 @@ constexpr bool kDebugBuild = false;
 constexpr bool kDebugBuild = true;
 #endif
 
-std::byte* page_bytes(const TensorView& layer, size_t bytes, int32_t slot) {
-  return data_of<std::byte>(layer) + bytes * static_cast<size_t>(slot);
+std::byte* page_of(const TensorView& layer, int32_t slot) {
+  return data_of<std::byte>(layer) + bytes_of(dtype_of(layer), layer.strides[0]) * slot;
 }
 
 }  // namespace
@@ -53,9 +53,9 @@ Result<> Engine::State::move_pages(Step& step) {
       for (size_t layer = 0; layer < caches->size(); ++layer, host += layer_bytes[layer - 1]) {
         const TensorView& cache = (*caches)[layer];
         if (move.kind == PageMove::Kind::ToHost) {
-          TRY(device.download(host, page_bytes(cache, layer_bytes[layer], move.from), layer_bytes[layer]));
+          TRY(device.download(host, page_of(cache, move.from), layer_bytes[layer]));
         } else {
-          TRY(device.upload(page_bytes(cache, layer_bytes[layer], move.to), host, layer_bytes[layer]));
+          TRY(device.upload(page_of(cache, move.to), host, layer_bytes[layer]));
         }
       }
     }

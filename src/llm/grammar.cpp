@@ -8,9 +8,9 @@
 namespace hearth::llm {
 namespace {
 
-constexpr size_t kMaxSchema = size_t{1} << 20;             // bytes of a JSON schema
-constexpr size_t kMaxGrammar = size_t{64} << 10;           // bytes of a regular expression or a Lark grammar
-constexpr hearth_budget kBudget{size_t{1} << 30, 20'000};  // of one grammar: heap and processor time
+constexpr size_t kMaxSchema = size_t{1} << 20;            // bytes of a JSON schema
+constexpr size_t kMaxGrammar = size_t{64} << 10;          // bytes of a regular expression or a Lark grammar
+constexpr hearth_budget kBudget{size_t{1} << 30, 5'000};  // of one grammar: heap and processor time
 
 // Rules of a Lark grammar: no more than lines that begin with a name and have a colon. What follows an error deep in a
 // chain of rules takes time with the square of its length.

@@ -115,7 +115,7 @@ Result<> Decoder::load() {
   };
   size_t total = 0;
   for (const int64_t width : widths) total += region(width);
-  ASSIGN_OR_RETURN(arena_, device_.allocate(total));
+  ASSIGN_OR_RETURN(arena_, device_.allocate(total, ops::Use::Regions));
   size_t offset = 0;
   for (size_t i = 0; i < std::size(widths); ++i) {
     *places[i] = reinterpret_cast<float*>(static_cast<std::byte*>(arena_.data()) + offset);
@@ -134,10 +134,12 @@ Result<KvCache> Decoder::allocate_kv(int64_t page_count) {
   kv.page_size = options_.page_size;
   ASSIGN_OR_RETURN(kv.memory, device_.allocate(kv_bytes_per_page() * static_cast<size_t>(page_count)));
   const DType type = device_.kv_dtype();
+  // All layers of a page lie together: what few tokens touch is a few neighbouring pages of memory.
   auto* data = static_cast<std::byte*>(kv.memory.data());
   const auto next = [&] {
-    const TensorView t = view(data, type, {page_count, config_.kv_heads, kv.page_size, config_.head_dim});
-    data += page_count * page_elements() * ops_bytes(type);
+    TensorView t = view(data, type, {page_count, config_.kv_heads, kv.page_size, config_.head_dim});
+    t.strides[0] = 2 * config_.layers * page_elements();
+    data += page_elements() * ops_bytes(type);
     return t;
   };
   for (int64_t layer = 0; layer < config_.layers; ++layer) {

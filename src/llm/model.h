@@ -27,7 +27,8 @@ struct LoadOptions {
   int64_t max_context = 0;
 };
 
-// Keys and values of one model on its device: per layer two tensors [pages, kv_heads, page_size, head_dim].
+// Keys and values of one model on its device: per layer two tensors [pages, kv_heads, page_size, head_dim], whose pages
+// may lie apart.
 struct KvCache {
   ops::Buffer memory;
   int64_t page_count = 0, page_size = 0;

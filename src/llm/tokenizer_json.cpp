@@ -10,6 +10,11 @@ namespace {
 
 using Json = nlohmann::json;
 
+// What reading a tokenizer.json may take beside its size, and for each byte of it.
+constexpr hearth_budget kBudget{size_t{128} << 20, 5'000};
+constexpr size_t kHeapPerByte = 64;
+constexpr size_t kBytesPerMs = 1'000;
+
 // Calls `visit` for a component and, where it is a sequence, for all its parts. Depth is bounded by the parser that
 // made the description.
 template <class Visit>
@@ -131,7 +136,10 @@ Result<TokenizerParts> tokenizer_parts_from_json(const TokenizerSource& source) 
                 kMaxTokenizerJson);
   }
   hearth_tokenizer* made = nullptr;
-  TRY(rust_result(hearth_tokenizer_from_json(json.data(), json.size(), &made), ErrorKind::Invalid, "tokenizer.json"));
+  const hearth_budget budget{kBudget.heap_bytes + json.size() * kHeapPerByte,
+                             kBudget.cpu_ms + json.size() / kBytesPerMs};
+  TRY(rust_result(hearth_tokenizer_from_json(json.data(), json.size(), budget, &made), ErrorKind::Invalid,
+                  "tokenizer.json"));
   RustTokenizer tokenizer(made);
 
   std::string description;

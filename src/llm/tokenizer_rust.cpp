@@ -11,6 +11,19 @@ namespace {
 // four byte tokens, which are then one byte token.
 constexpr char32_t kStandIn = 0x10F800;
 
+// What encoding may take beside its text, and for each byte of that: a hostile normalizer makes much of little.
+constexpr hearth_budget kBudget{size_t{16} << 20, 100};
+constexpr size_t kHeapPerByte = 1024;
+constexpr size_t kBytesPerMs = 50;
+constexpr size_t kSmallPiece = 512;  // bytes: what the library cannot encode so small it cannot encode at all
+
+char* encode_within(const hearth_tokenizer* tokenizer, std::string_view text, bool parse_special, bool template_tokens,
+                    hearth_sink ids) {
+  const hearth_budget budget{kBudget.heap_bytes + text.size() * kHeapPerByte,
+                             kBudget.cpu_ms + text.size() / kBytesPerMs};
+  return hearth_tokenizer_encode(tokenizer, text.data(), text.size(), parse_special, template_tokens, budget, ids);
+}
+
 void append_ids(void* context, const void* bytes, size_t size) {
   auto* ids = static_cast<std::vector<uint32_t>*>(context);
   const auto* first = static_cast<const uint32_t*>(bytes);
@@ -122,27 +135,26 @@ void RustEncoder::encode_escaped(std::string_view text, bool parse_special, std:
 void RustEncoder::encode_valid(std::string_view text, bool parse_special, std::vector<uint32_t>& out) const {
   if (text.empty()) return;
   const size_t before = out.size();
-  char* error =
-      hearth_tokenizer_encode(tokenizer_.get(), text.data(), text.size(), parse_special, false, {&out, append_ids});
+  char* error = encode_within(tokenizer_.get(), text, parse_special, false, {&out, append_ids});
   if (!error) return;
   // The regular expressions give up on some long texts (a megabyte of blanks): two halves are easier.
   hearth_text_free(error);
   out.resize(before);
   size_t middle = text.size() / 2;
   while (middle > 0 && (uint8_t(text[middle]) & 0xC0) == 0x80) --middle;
-  if (middle > 0) {
+  if (text.size() > kSmallPiece && middle > 0) {
     encode_valid(text.substr(0, middle), parse_special, out);
     encode_valid(text.substr(middle), parse_special, out);
     return;
   }
-  for (char byte : text) {  // one character that the library refuses
+  for (char byte : text) {
     if (const uint32_t id = byte_ids_[uint8_t(byte)]; id != kNoToken) out.push_back(id);
   }
 }
 
 Result<std::vector<uint32_t>> RustEncoder::template_tokens() const {
   std::vector<uint32_t> ids;
-  char* error = hearth_tokenizer_encode(tokenizer_.get(), nullptr, 0, true, true, {&ids, append_ids});
+  char* error = encode_within(tokenizer_.get(), {}, true, true, {&ids, append_ids});
   TRY(rust_result(error, ErrorKind::Invalid, "tokenizer.json"));
   return ids;
 }

@@ -25,7 +25,7 @@ std::span<const KernelEntry> ref_kernels();
 class HostDevice : public Device {
  public:
   std::string_view name() const override { return name_; }
-  Result<Buffer> allocate(size_t bytes) override;
+  Result<Buffer> allocate(size_t bytes, Use use = Use::Whole) override;
   Result<> upload(void* device, const void* host, size_t bytes) override;
   Result<> download(void* host, const void* device, size_t bytes) override;
   bool host_visible() const override { return true; }

@@ -51,6 +51,12 @@ struct PackedForm {
   size_t bytes = 0;
 };
 
+// How a buffer is used, which decides on the pages behind it.
+enum class Use {
+  Whole,   // from its beginning on: large pages pay
+  Regions  // a little at the start of each of several regions: a large page would be cleared for every one of them
+};
+
 struct DeviceOptions {
   int threads = 0;  // 0: one per core this process may use
   std::string isa;  // "": best of the machine (or HEARTH_ISA); else portable | avx2 | avx512
@@ -69,7 +75,7 @@ class Device {
   virtual DType kv_dtype() const = 0;
 
   // Zeroed memory, touched lazily where the system allows it.
-  virtual Result<Buffer> allocate(size_t bytes) = 0;
+  virtual Result<Buffer> allocate(size_t bytes, Use use = Use::Whole) = 0;
   virtual Result<> upload(void* device, const void* host, size_t bytes) = 0;
   virtual Result<> download(void* host, const void* device, size_t bytes) = 0;
   virtual bool host_visible() const = 0;  // device pointers may be read and written by the CPU

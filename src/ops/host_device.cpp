@@ -47,13 +47,12 @@ HostDevice::HostDevice(std::string_view name, std::span<const KernelEntry> kerne
   for (const KernelEntry& entry : ref_kernels()) by_op_[static_cast<size_t>(entry.op)].push_back(&entry);
 }
 
-Result<Buffer> HostDevice::allocate(size_t bytes) {
+Result<Buffer> HostDevice::allocate(size_t bytes, Use use) {
   if (bytes == 0) return Buffer{};
   if (bytes > kMapAbove) {
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data == MAP_FAILED) return fail(ErrorKind::Limit, "[{}] memory; got none for {} bytes", name_, bytes);
-    // No huge pages: keys and values have a region for each layer, an arena one for each width, and a short text
-    // touches the beginning of each. Clearing 2 MB there costs more than the first step.
+    if (use == Use::Whole) ::madvise(data, bytes, MADV_HUGEPAGE);
     return Buffer(data, bytes, release_map);
   }
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;

@@ -16,7 +16,7 @@ struct FakeDevice final : ops::Device {
   int threads() const override { return 1; }
   std::string_view packing_id() const override { return "none"; }
   DType kv_dtype() const override { return DType::F32; }
-  Result<ops::Buffer> allocate(size_t bytes) override {
+  Result<ops::Buffer> allocate(size_t bytes, ops::Use) override {
     return ops::Buffer(std::calloc(1, bytes), bytes, [](void* data, size_t) { std::free(data); });
   }
   Result<> upload(void* device, const void* host, size_t bytes) override {

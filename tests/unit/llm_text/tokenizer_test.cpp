@@ -145,6 +145,25 @@ TEST(Errors, IdsOutsideTheVocabulary) {
   EXPECT_EQ(error(from_json(json.dump())), "[tokenizer.json] token id; got 4000000000, need less than 4194304");
 }
 
+TEST(Hostile, ATokenizerThatMakesMuchOfLittleMeetsALimit) {
+  auto json = nlohmann::json::parse(byte_vocabulary_json());
+  json["padding"] = {{"strategy", {{"Fixed", 4'000'000'000u}}},
+                     {"direction", "Right"},
+                     {"pad_to_multiple_of", nullptr},
+                     {"pad_id", 0},
+                     {"pad_type_id", 0},
+                     {"pad_token", "x"}};
+  EXPECT_EQ(error(from_json(json.dump())).substr(0, 42), "[tokenizer.json] memory; got more than 167");
+  json.erase("padding");
+  // Every character becomes a million: what remains are the bytes as they are.
+  json["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "."}}}, {"content", std::string(1'000'000, 'a')}};
+  const Shared tokenizer = make(from_json(json.dump()));
+  const std::string text = "eighty bytes of a text that would be eighty million bytes if it were allowed to be";
+  const Ids ids = tokenizer->encode(text, false);
+  EXPECT_EQ(ids.size(), text.size());
+  EXPECT_EQ(tokenizer->decode(ids).value(), text);
+}
+
 TEST(Hostile, MutatedSourcesNeverCrash) {
   std::mt19937 random(5);
   const std::string json = byte_vocabulary_json(), fallback = fallback_json();
