@@ -9,6 +9,9 @@ extern "C" {
 int fuzz_chat_template(const uint8_t* data, size_t size);
 int fuzz_gguf(const uint8_t* data, size_t size);
 int fuzz_grammar(const uint8_t* data, size_t size);
+int fuzz_graph_text(const uint8_t* data, size_t size);
+int fuzz_onnx(const uint8_t* data, size_t size);
+int fuzz_pfm(const uint8_t* data, size_t size);
 int fuzz_prepared_file(const uint8_t* data, size_t size);
 int fuzz_safetensors(const uint8_t* data, size_t size);
 int fuzz_tokenizer(const uint8_t* data, size_t size);
@@ -31,6 +34,9 @@ constexpr Fuzzer kFuzzers[] = {
     {"fuzz_chat_template", fuzz_chat_template},
     {"fuzz_gguf", fuzz_gguf},
     {"fuzz_grammar", fuzz_grammar},
+    {"fuzz_graph_text", fuzz_graph_text},
+    {"fuzz_onnx", fuzz_onnx},
+    {"fuzz_pfm", fuzz_pfm},
     {"fuzz_prepared_file", fuzz_prepared_file},
     {"fuzz_safetensors", fuzz_safetensors},
     {"fuzz_tokenizer", fuzz_tokenizer},
