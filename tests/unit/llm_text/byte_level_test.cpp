@@ -1,4 +1,5 @@
 // Byte-level BPE from lists and from tokenizer.json.
+#include <algorithm>
 #include <thread>
 
 #include "tokenizer_fixture.h"

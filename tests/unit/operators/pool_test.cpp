@@ -213,7 +213,10 @@ TEST(MaxUnpool, UndoesAMaxPool) {
   const auto restored = values<float>(back.out()), original = values<float>(x);
   int kept = 0;
   for (size_t i = 0; i < restored.size(); ++i)
-    if (restored[i] != 0) EXPECT_EQ(restored[i], original[i]), ++kept;
+    if (restored[i] != 0) {
+      EXPECT_EQ(restored[i], original[i]);
+      ++kept;
+    }
   EXPECT_GE(kept, 30);  // of 36 windows; a maximum of zero does not show
 }
 
