@@ -31,6 +31,7 @@ TEST(Cast, EveryPair) {
     for (const DType to : {HEARTH_ELEMENT_TYPES(HEARTH_TYPE)}) {
       const auto skipped = [](DType t) { return t == DType::C64 || t == DType::C128; };
       if (skipped(from) || skipped(to)) continue;
+      if (from == DType::Bool && to == DType::String) continue;  // "True" is no number
       TestCall first("Cast", 25, {tensor<float>({2}, {1, 1})});
       ASSERT_TRUE(first.with("to", graph::onnx_number(from)).run());
       TestCall second("Cast", 25, {first.out()});
