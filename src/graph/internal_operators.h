@@ -1,0 +1,39 @@
+// Operators that passes make and kernels serve: domain `hearth`, version 1. No model file may contain them; they exist
+// between the optimiser and the kernels (and in the cache of compiled models). All numbers are float32 unless said
+// otherwise. Convolutions and pooling work on channels-last tensors: [N, C, spatial…] of ONNX is [N, spatial…, C] here,
+// with one or two spatial dimensions.
+//
+//   Conv(X, W, bias?, operands…)     W: as ONNX has it [M, C/group, k…], or packed: uint8 [bytes] (pack_weights).
+//     kernel_shape, strides, dilations: ints, one per spatial dimension; pads: ints, begins then ends (ONNX order);
+//     group: int; out_channels: int; algorithm: "direct" | "winograd" | "depthwise" and factors: "f32" | "bf16", both
+//     only when W is packed; steps: strings.
+//   MatMul(A, B, bias?, operands…)   A [..., k], B constant [k, n], or packed: uint8 [bytes]; bias [n].
+//     k, n: ints; factors: only when packed; steps.
+//   Pointwise(X, operands…)          steps. The result has the shape of X.
+//   Attention(Q, K, V, mask?)        Q [B, S, heads*size], K [B, T, kv_heads*size], V [B, T, kv_heads*value_size],
+//     mask broadcastable to [B, heads, S, T]; result [B, S, heads*value_size]. heads, kv_heads: ints; scale: float.
+//   LayerNormalization(X, scale, shift?)  over the last dimension. epsilon: float.
+//   MaxPool(X), AveragePool(X)       kernel_shape, strides, dilations, pads, ceil_mode, count_include_pad as in ONNX,
+//   with
+//     pads explicit.
+//   GlobalAveragePool(X)             [N, spatial…, C] → [N, 1…, C].
+//
+// steps: one string a step, "relu", "add 3", "clip 0 6": the name, the index of the node's input that is the operand
+// where the step has one (which gives the step's spread by its shape: see broadcast rules below), then numbers in the
+// shortest form that reads back the same. Names are those of ops/cpu/pointwise.h in lower case with underscores:
+//   add sub reverse_sub mul div reverse_div max min prelu | relu, clip A B, leaky_relu A, sigmoid, silu, hard_sigmoid A
+//   B, hard_swish, tanh, gelu, gelu_tanh, erf, exp, sqrt, abs, neg, elu A, softplus, mish, reciprocal, square
+// An operand must broadcast to the result in one of these ways: one number; one number per last dimension; one per row
+// (last dimension 1, the dimensions before it equal the result's, or the last ones of them with only 1s in front); the
+// whole shape (likewise with only 1s in front).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace hearth::graph {
+
+inline constexpr std::string_view kInternalDomain = "hearth";
+inline constexpr int64_t kInternalOpset = 1;
+
+}  // namespace hearth::graph
