@@ -55,6 +55,7 @@ class Session {
 
   const graph::Model& model() const { return model_; }  // as it runs
   const passes::Report& report() const { return report_; }
+  const GraphProgram& program() const { return *program_; }
   MemoryStats memory() const { return memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 
