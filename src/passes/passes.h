@@ -9,5 +9,8 @@ Result<int64_t> fold_constants(graph::Model& model, const Options& options);
 Result<int64_t> remove_identities(graph::Model& model, const Options& options);
 Result<int64_t> remove_dead_nodes(graph::Model& model, const Options& options);
 Result<int64_t> merge_common_nodes(graph::Model& model, const Options& options);
+Result<int64_t> channels_last(graph::Model& model, const Options& options);
+Result<int64_t> fuse_pointwise(graph::Model& model, const Options& options);
+Result<int64_t> pack_weights(graph::Model& model, const Options& options);
 
 }  // namespace hearth::passes
