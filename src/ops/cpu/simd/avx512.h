@@ -19,6 +19,7 @@ constexpr int kDirectTile = 4;    // rows of a small-batch tile that reads packe
 constexpr int kExpandedTile = 6;  // rows of a tile that reads expanded codes
 constexpr int kFloatTile = 12;
 constexpr int kScoreRows = 6, kScoreVectors = 4;  // attention tile
+constexpr int kWideRows = 12, kWideVectors = 2;   // kernels/dense_wide_tile.h
 
 using F = __m512;
 using I = __m512i;
