@@ -15,6 +15,7 @@ struct ModelWords {
   int64_t memory_limit_mb = 0;
   std::vector<std::string> disabled_passes;
   bool json = false;
+  bool keep_weights = false;  // no option: for what writes the model
 };
 struct RunWords {
   ModelWords model;

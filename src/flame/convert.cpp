@@ -23,7 +23,7 @@ Result<> convert(const ConvertWords& words) {
     return fail(ErrorKind::Usage, "[convert] --external-data is for .onnx files; a .pfm holds its weights");
   graph::Model model;
   if (words.level > 0) {
-    ModelWords how{.model = words.model, .level = words.level};
+    ModelWords how{.model = words.model, .level = words.level, .keep_weights = true};
     ASSIGN_OR_RETURN(const auto session, open_session(how));
     model = session->model().clone();
   } else {

@@ -106,6 +106,7 @@ Result<std::unique_ptr<runtime::Session>> open_session(const ModelWords& words) 
   options.threads = words.threads;
   options.memory_limit = static_cast<size_t>(words.memory_limit_mb) << 20;
   options.disabled_passes = words.disabled_passes;
+  options.keep_weights = words.keep_weights;
   ASSIGN_OR_RETURN(graph::Model model, import::read_model(words.model));
   return runtime::Session::open(std::move(model), std::move(options));
 }

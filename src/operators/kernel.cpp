@@ -7,8 +7,8 @@ namespace hearth::operators {
 namespace {
 
 std::vector<std::span<const KernelEntry>> families() {
-  return {elementwise_kernels(), reduction_kernels(), array_kernels(),
-          matrix_kernels(),      control_kernels(),   ml_kernels()};
+  return {elementwise_kernels(), reduction_kernels(), array_kernels(), matrix_kernels(),
+          control_kernels(),     ml_kernels(),        fused_kernels()};
 }
 
 using Key = std::pair<std::string_view, std::string_view>;

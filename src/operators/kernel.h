@@ -14,11 +14,18 @@
 #include "graph/graph.h"
 #include "tensor/value.h"
 
+namespace hearth::ops::cpu {
+class ThreadPool;
+}
+
 namespace hearth::operators {
 
 // What a kernel made of its constant inputs.
 struct Prepared {
   virtual ~Prepared() = default;
+  // Bit i: run reads no element of input i any more, so the runtime may let the constant go and pass the input as
+  // absent.
+  uint32_t replaces = 0;
 };
 
 // One execution of one node.
@@ -45,6 +52,13 @@ class Call {
   // A fresh tensor for output i, uninitialised; it is the output once this returns. The pointer lives until the kernel
   // ends.
   virtual Result<Tensor*> output(int i, DType dtype, const Dims& dims) = 0;
+  // The same in the memory of input `input` when that dies with this call, nobody else holds it and it has as many
+  // bytes (its elements are then still there); else fresh. For kernels that read an element of it for the last time
+  // before they write the element of the same place.
+  virtual Result<Tensor*> output_reusing(int i, int input, DType dtype, const Dims& dims) {
+    static_cast<void>(input);
+    return output(i, dtype, dims);
+  }
   // Any other value: a reshaped or borrowed input, a sequence, an absent optional.
   virtual void set_output(int i, Value value) = 0;
   // Scratch that counts against the session's memory.
@@ -56,6 +70,8 @@ class Call {
   // Splits [0, count) into ranges of at least `grain` and runs them on the session's threads; returns when all are
   // done. `body` must not fail.
   virtual void parallel(int64_t count, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body) = 0;
+  // The session's threads, for the kernels of ops/cpu; nullptr: serial. Not to be used inside of parallel().
+  virtual ops::cpu::ThreadPool* pool() { return nullptr; }
   // Cancelled or past the deadline: long kernels ask now and then and return the error.
   virtual Result<> check_cancelled() = 0;
 
@@ -74,7 +90,7 @@ class Call {
  protected:
   const graph::Node* node_ = nullptr;
   int64_t opset_ = 0;
-  std::vector<const Value*> inputs_;  // nullptr: absent
+  std::span<const Value* const> inputs_;  // nullptr: absent
   const Prepared* prepared_ = nullptr;
 
  private:
@@ -87,7 +103,8 @@ struct KernelEntry {
   int since = 1;  // opsets [since, until) of the domain
   int until = 1 << 20;
   Result<> (*run)(Call& call) = nullptr;
-  // Optional. `constants[i]` is input i when it is constant, else nullptr. nullptr result: nothing to prepare.
+  // Optional; called before the first run. `constants[i]` is input i when it is constant, else nullptr. nullptr result:
+  // nothing to prepare.
   Result<std::unique_ptr<Prepared>> (*prepare)(const graph::Node& node, int64_t opset,
                                                std::span<const Tensor* const> constants) = nullptr;
 };
@@ -103,6 +120,7 @@ array_kernels();  // shape, reshape, concat, slice, gather/scatter, pad, tile, o
 std::span<const KernelEntry> matrix_kernels();   // MatMul, Gemm, Einsum, Det, conv, pooling, RNNs, attention, signal
 std::span<const KernelEntry> control_kernels();  // If, Loop, Scan, sequences, optionals, strings, random
 std::span<const KernelEntry> ml_kernels();       // ai.onnx.ml, and ai.onnx.preview.training
+std::span<const KernelEntry> fused_kernels();    // those of graph/internal_operators.h, which passes make
 
 // The entry that serves an operator of this opset, or nullptr.
 const KernelEntry* find_kernel(std::string_view domain, std::string_view op_type, int64_t opset);

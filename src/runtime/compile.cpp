@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "graph/internal_operators.h"
 #include "runtime/program.h"
 
 namespace hearth::runtime {
@@ -51,7 +52,7 @@ Result<Tensor> dense(const graph::SparseTensor& sparse) {
 
 Result<> find_kernel(const graph::Model& model, const CustomOperators& custom, Step& step) {
   const Node& node = *step.node;
-  step.opset = model.opset(node.domain);
+  step.opset = node.domain == graph::kInternalDomain ? graph::kInternalOpset : model.opset(node.domain);
   step.custom = custom.find(node.domain, node.op_type);
   if (step.custom != nullptr) return {};
   step.kernel = operators::find_kernel(node.domain, node.op_type, step.opset);
@@ -71,15 +72,74 @@ Result<> prepare(const GraphProgram& program, Step& step) {
   return {};
 }
 
-// After which step is a value read for the last time? What leaves the graph is never released by a step.
-void plan_releases(const Graph& graph, GraphProgram& program) {
+// Gives every value that a run makes a slot from where it is made to where it is read for the last time. What leaves
+// the graph keeps its slot.
+void plan_slots(const Graph& graph, GraphProgram& program) {
   const graph::Uses uses = graph::find_uses(graph);
+  program.sources.resize(graph.values.size());
+  for (size_t id = 0; id < graph.values.size(); ++id)
+    if (!program.constants[id].empty()) program.sources[id] = {Source::Kind::Constant, 0};
+  for (size_t i = 0; i < program.captures.size(); ++i)
+    program.sources[static_cast<size_t>(program.captures[i].first)] = {Source::Kind::Captured, static_cast<int32_t>(i)};
+  std::vector<int32_t> free;
+  const auto place = [&](ValueId id) {
+    int32_t slot = program.slots;
+    if (free.empty()) {
+      ++program.slots;
+    } else {
+      slot = free.back();
+      free.pop_back();
+    }
+    program.sources[static_cast<size_t>(id)] = {Source::Kind::Slot, slot};
+    return slot;
+  };
+  for (const ValueId id : graph.inputs) place(id);
+  std::vector<std::vector<ValueId>> dying(program.steps.size());
   for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (uses.is_output[id] || !program.constants[id].empty()) continue;
+    if (uses.is_output[id] || !program.constants[id].empty() || graph.values[id].captured != kNoValue) continue;
     const int32_t last = uses.consumers[id].empty() ? uses.producer[id] : uses.consumers[id].back();
-    if (last != graph::Uses::kNone)
-      program.steps[static_cast<size_t>(last)].release.push_back(static_cast<ValueId>(id));
+    if (last != graph::Uses::kNone) dying[static_cast<size_t>(last)].push_back(static_cast<ValueId>(id));
   }
+  for (size_t s = 0; s < program.steps.size(); ++s) {
+    Step& step = program.steps[s];
+    const auto& inputs = step.node->inputs;
+    program.most_inputs = std::max(program.most_inputs, inputs.size());
+    for (const ValueId id : step.node->outputs) step.outputs.push_back(id == kNoValue ? -1 : place(id));
+    for (const ValueId id : dying[s]) {
+      const Source source = program.sources[static_cast<size_t>(id)];
+      if (source.kind != Source::Kind::Slot) continue;
+      step.release.push_back(source.index);
+      free.push_back(source.index);
+      if (const auto at = std::ranges::find(inputs, id) - inputs.begin();
+          step.graphs.empty() && at < 32 && std::ranges::count(inputs, id) == 1)
+        step.reusable |= 1u << at;
+    }
+  }
+}
+
+// Which constants every reader has replaced: they need not be kept beside what was made of them.
+std::vector<ValueId> find_replaced(const Graph& graph, const GraphProgram& program) {
+  const graph::Uses uses = graph::find_uses(graph);
+  std::vector<bool> read = uses.is_output;
+  for (const ValueId id : graph.inputs) read[static_cast<size_t>(id)] = true;
+  std::vector<bool> replaced(graph.values.size());
+  for (const Step& step : program.steps) {
+    const auto& inputs = step.node->inputs;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] == kNoValue) continue;
+      const auto id = static_cast<size_t>(inputs[i]);
+      if (step.prepared != nullptr && i < 32 && (step.prepared->replaces >> i & 1) != 0)
+        replaced[id] = true;
+      else
+        read[id] = true;
+    }
+    for (const auto& [name, inner] : step.graphs)
+      for (const auto& [inside, outside] : inner->captures) read[static_cast<size_t>(outside)] = true;
+  }
+  std::vector<ValueId> found;
+  for (size_t id = 0; id < replaced.size(); ++id)
+    if (replaced[id] && !read[id]) found.push_back(static_cast<ValueId>(id));
+  return found;
 }
 
 }  // namespace
@@ -89,8 +149,10 @@ const CustomOperator* CustomOperators::find(std::string_view domain, std::string
   return at != by_name.end() ? &at->second : nullptr;
 }
 
-Result<std::unique_ptr<GraphProgram>> compile(const graph::Model& model, const Graph& graph,
-                                              const CustomOperators& custom) {
+namespace {
+
+Result<std::unique_ptr<GraphProgram>> compile_graph(const graph::Model& model, Graph& graph,
+                                                    const CustomOperators& custom, bool drop_weights) {
   auto program = std::make_unique<GraphProgram>();
   program->graph = &graph;
   program->constants.resize(graph.values.size());
@@ -106,20 +168,32 @@ Result<std::unique_ptr<GraphProgram>> compile(const graph::Model& model, const G
     }
   }
   program->steps.reserve(graph.nodes.size());
-  for (const Node& node : graph.nodes) {
+  for (Node& node : graph.nodes) {
     Step& step = program->steps.emplace_back();
     step.node = &node;
     step.label = label_of(node);
     TRY(find_kernel(model, custom, step));
     TRY(prepare(*program, step));
-    for (const Attribute& attribute : node.attributes)
-      if (const auto* inner = std::get_if<std::unique_ptr<Graph>>(&attribute.data)) {
-        ASSIGN_OR_RETURN(auto compiled, compile(model, **inner, custom));
+    for (Attribute& attribute : node.attributes)
+      if (auto* inner = std::get_if<std::unique_ptr<Graph>>(&attribute.data)) {
+        ASSIGN_OR_RETURN(auto compiled, compile_graph(model, **inner, custom, drop_weights));
         step.graphs.emplace_back(attribute.name, std::move(compiled));
       }
   }
-  plan_releases(graph, *program);
+  plan_slots(graph, *program);
+  if (drop_weights)
+    for (const ValueId id : find_replaced(graph, *program)) {
+      program->constants[static_cast<size_t>(id)] = Value();
+      graph.value(id).constant = Tensor();
+      graph.value(id).sparse_constant.reset();
+    }
   return program;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GraphProgram>> compile(graph::Model& model, const CustomOperators& custom, bool drop_weights) {
+  return compile_graph(model, model.graph, custom, drop_weights);
 }
 
 }  // namespace hearth::runtime

@@ -28,27 +28,40 @@ struct CustomOperators {
 
 struct GraphProgram;
 
+// Where a run finds a value.
+struct Source {
+  enum class Kind : uint8_t { None, Constant, Slot, Captured };
+  Kind kind = Kind::None;
+  int32_t index = 0;  // Slot: of the frame; Captured: of GraphProgram::captures
+};
+
 struct Step {
   const graph::Node* node = nullptr;
   int64_t opset = 0;
   const operators::KernelEntry* kernel = nullptr;
   const CustomOperator* custom = nullptr;  // instead of a kernel
   std::unique_ptr<operators::Prepared> prepared;
-  std::vector<graph::ValueId> release;                                        // last read here
+  std::vector<int32_t> outputs;  // slots, by output; -1: nobody wants it
+  std::vector<int32_t> release;  // slots of values that are read here for the last time
+  uint32_t reusable = 0;         // bit i: input i is one of those, and no other input
   std::vector<std::pair<std::string, std::unique_ptr<GraphProgram>>> graphs;  // by attribute
   std::string label;                                                          // "Conv 'conv1'" for profiles and errors
 };
 
 struct GraphProgram {
   const graph::Graph* graph = nullptr;
-  std::vector<Value> constants;                                     // indexed by ValueId; empty where the value is none
+  std::vector<Value> constants;  // indexed by ValueId; empty where the value is none, or no kernel reads it any more
+  std::vector<Source> sources;   // indexed by ValueId
   std::vector<std::pair<graph::ValueId, graph::ValueId>> captures;  // here, in the enclosing graph
   std::vector<Step> steps;
+  // Values made by a run live in slots; a slot serves several values one after the other.
+  int32_t slots = 0;
+  size_t most_inputs = 0;  // of a step
 };
 
-// `model` and `custom` outlive the program.
-Result<std::unique_ptr<GraphProgram>> compile(const graph::Model& model, const graph::Graph& graph,
-                                              const CustomOperators& custom);
+// `model` and `custom` outlive the program. `drop_weights`: constants that kernels have made their own of are let go,
+// in the program and in the model's graph.
+Result<std::unique_ptr<GraphProgram>> compile(graph::Model& model, const CustomOperators& custom, bool drop_weights);
 
 struct OpTiming {
   const Step* step;
@@ -67,8 +80,8 @@ struct RunContext {
   Result<> check() const;  // Cancelled, or Limit past the deadline
 };
 
-// Runs a graph: `inputs` in the order of graph.inputs (an empty value: its constant), `outer` the values of the
-// enclosing graph. Outputs in the order of graph.outputs.
+// Runs a graph: `inputs` in the order of graph.inputs (an empty value: its constant), `outer` what program.captures
+// stand for, in their order. Outputs in the order of graph.outputs.
 Result<std::vector<Value>> run_program(const GraphProgram& program, std::vector<Value> inputs,
                                        std::span<const Value* const> outer, RunContext& context);
 

@@ -12,56 +12,81 @@ using graph::ValueId;
 // The values of one graph while it runs.
 struct Frame {
   const GraphProgram& program;
-  std::vector<Value> values;           // made here
-  std::vector<const Value*> borrowed;  // captured ones, in the enclosing frame
+  std::span<const Value* const> captured;  // in the order of program.captures
+  std::vector<Value> slots;                // made here
+  std::vector<const Value*> inputs;        // of the step at hand
+  Value nothing;
 
   const Value* find(ValueId id) const {
-    const auto i = static_cast<size_t>(id);
-    if (!program.constants[i].empty()) return &program.constants[i];
-    return borrowed[i] != nullptr ? borrowed[i] : &values[i];
+    const Source source = program.sources[static_cast<size_t>(id)];
+    switch (source.kind) {
+      case Source::Kind::Constant:
+        return &program.constants[static_cast<size_t>(id)];
+      case Source::Kind::Slot:
+        return &slots[static_cast<size_t>(source.index)];
+      case Source::Kind::Captured:
+        return captured[static_cast<size_t>(source.index)];
+      case Source::Kind::None:
+        break;
+    }
+    return &nothing;
   }
 };
 
 class StepCall final : public operators::Call {
  public:
-  StepCall(const Step& step, RunContext& context) : context_(context), step_(&step) {
+  // A step of a program; its outputs go to their slots.
+  StepCall(const Step& step, Frame& frame, RunContext& context) : context_(context), step_(&step), frame_(&frame) {
     node_ = step.node;
     opset_ = step.opset;
     prepared_ = step.prepared.get();
-    outputs_.resize(step.node->outputs.size());
+    const auto& ids = step.node->inputs;
+    for (size_t i = 0; i < ids.size(); ++i) frame.inputs[i] = ids[i] == kNoValue ? nullptr : frame.find(ids[i]);
+    inputs_ = std::span(frame.inputs).first(ids.size());
   }
-  StepCall(const graph::Node& node, int64_t opset, RunContext& context) : context_(context) {
+  // A node by itself.
+  StepCall(const graph::Node& node, int64_t opset, std::span<const Value* const> inputs,
+           const operators::Prepared* prepared, RunContext& context)
+      : context_(context) {
     node_ = &node;
     opset_ = opset;
-    outputs_.resize(node.outputs.size());
+    prepared_ = prepared;
+    inputs_ = inputs;
+    kept_.resize(node.outputs.size());
   }
-
-  void bind(std::vector<const Value*> inputs, const Frame* frame) {
-    inputs_ = std::move(inputs);
-    frame_ = frame;
-  }
-  std::vector<Value>& outputs() { return outputs_; }
+  std::vector<Value>& outputs() { return kept_; }  // of a node by itself
 
   Result<Tensor*> output(int i, DType dtype, const Dims& dims) override {
-    CHECK(i < output_count());
     auto made = Tensor::allocate(dtype, dims, *context_.memory);
     if (!made) return within(node().op_type, std::move(made).error());
-    outputs_[static_cast<size_t>(i)] = std::move(*made);
-    return outputs_[static_cast<size_t>(i)].tensor();
+    Value& place = place_of(i);
+    place = std::move(*made);
+    return place.tensor();
   }
-  void set_output(int i, Value value) override {
-    CHECK(i < output_count());
-    outputs_[static_cast<size_t>(i)] = std::move(value);
+  Result<Tensor*> output_reusing(int i, int input, DType dtype, const Dims& dims) override {
+    if (step_ != nullptr && input < 32 && (step_->reusable >> input & 1) != 0 && has(input)) {
+      const Tensor* held = value(input).tensor();
+      const auto count = count_elements(dims);
+      if (held != nullptr && held->writable() && held->dtype() == dtype && dtype != DType::String && count &&
+          *count == held->size()) {
+        Value& place = place_of(i);
+        place = held->reshaped(dims);
+        return place.tensor();
+      }
+    }
+    return output(i, dtype, dims);
   }
+  void set_output(int i, Value value) override { place_of(i) = std::move(value); }
   TensorMemory& memory() override { return *context_.memory; }
+  ops::cpu::ThreadPool* pool() override { return context_.pool; }
 
   Result<std::vector<Value>> run_graph(std::string_view attribute, std::vector<Value> inputs) override {
     if (step_ != nullptr)
       for (const auto& [name, program] : step_->graphs)
         if (name == attribute) {
-          std::vector<const Value*> outer(frame_->values.size());
-          for (const auto& [inside, outside] : program->captures)
-            outer[static_cast<size_t>(outside)] = frame_->find(outside);
+          std::vector<const Value*> outer;
+          outer.reserve(program->captures.size());
+          for (const auto& [inside, outside] : program->captures) outer.push_back(frame_->find(outside));
           return run_program(*program, std::move(inputs), outer, context_);
         }
     return invalid("attribute '{}' is absent; it is a graph that the operator needs", attribute);
@@ -81,10 +106,18 @@ class StepCall final : public operators::Call {
   Result<> check_cancelled() override { return context_.check(); }
 
  private:
+  Value& place_of(int i) {
+    CHECK(i >= 0 && i < output_count());
+    const auto at = static_cast<size_t>(i);
+    if (step_ != nullptr && step_->outputs[at] >= 0) return frame_->slots[static_cast<size_t>(step_->outputs[at])];
+    if (kept_.empty()) kept_.resize(node().outputs.size());
+    return kept_[at];
+  }
+
   RunContext& context_;
   const Step* step_ = nullptr;
-  const Frame* frame_ = nullptr;
-  std::vector<Value> outputs_;
+  Frame* frame_ = nullptr;
+  std::vector<Value> kept_;  // outputs that have no slot
 };
 
 std::string describe(const Value& value) {
@@ -108,12 +141,7 @@ std::unexpected<Error> failed(const Step& step, const Frame& frame, Error error)
 
 Result<> run_step(const Step& step, Frame& frame, RunContext& context) {
   TRY(context.check());
-  StepCall call(step, context);
-  std::vector<const Value*> inputs;
-  inputs.reserve(step.node->inputs.size());
-  for (const ValueId id : step.node->inputs) inputs.push_back(id == kNoValue ? nullptr : frame.find(id));
-  call.bind(std::move(inputs), &frame);
-
+  StepCall call(step, frame, context);
   const bool timed = context.timings != nullptr || context.trace != nullptr;
   const auto begin = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
   auto done = step.custom != nullptr ? (*step.custom)(call) : step.kernel->run(call);
@@ -123,10 +151,7 @@ Result<> run_step(const Step& step, Frame& frame, RunContext& context) {
     if (context.timings != nullptr) context.timings->push_back({&step, begin, end});
     if (context.trace != nullptr) context.trace->span(step.label.c_str(), begin, end);
   }
-  for (size_t i = 0; i < step.node->outputs.size(); ++i)
-    if (const ValueId id = step.node->outputs[i]; id != kNoValue)
-      frame.values[static_cast<size_t>(id)] = std::move(call.outputs()[i]);
-  for (const ValueId id : step.release) frame.values[static_cast<size_t>(id)] = Value();
+  for (const int32_t slot : step.release) frame.slots[static_cast<size_t>(slot)] = Value();
   return {};
 }
 
@@ -146,12 +171,11 @@ Result<std::vector<Value>> run_program(const GraphProgram& program, std::vector<
   if (inputs.size() > graph.inputs.size())
     return fail(ErrorKind::Invalid, "[graph '{}'] inputs; got {}, need {}", graph.name, inputs.size(),
                 graph.inputs.size());
-  Frame frame{program, std::vector<Value>(graph.values.size()), std::vector<const Value*>(graph.values.size())};
-  for (const auto& [inside, outside] : program.captures)
-    frame.borrowed[static_cast<size_t>(inside)] = outer[static_cast<size_t>(outside)];
+  Frame frame{program, outer, std::vector<Value>(static_cast<size_t>(program.slots)),
+              std::vector<const Value*>(program.most_inputs), Value()};
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const graph::ValueInfo& info = graph.value(graph.inputs[i]);
-    Value& slot = frame.values[static_cast<size_t>(graph.inputs[i])];
+    Value& slot = frame.slots[static_cast<size_t>(program.sources[static_cast<size_t>(graph.inputs[i])].index)];
     if (i < inputs.size() && !inputs[i].empty())
       slot = std::move(inputs[i]);
     else if (info.constant)
@@ -168,10 +192,17 @@ Result<std::vector<Value>> evaluate_node(const graph::Node& node, int64_t opset,
                                          RunContext& context) {
   const operators::KernelEntry* kernel = operators::find_kernel(node.domain, node.op_type, opset);
   if (kernel == nullptr) return fail(ErrorKind::Unsupported, "[{}] has no kernel", node.op_type);
-  StepCall call(node, opset, context);
   std::vector<const Value*> pointers;
-  for (const Value& value : inputs) pointers.push_back(value.empty() ? nullptr : &value);
-  call.bind(std::move(pointers), nullptr);
+  std::vector<const Tensor*> constants;
+  for (const Value& value : inputs) {
+    pointers.push_back(value.empty() ? nullptr : &value);
+    constants.push_back(value.tensor());
+  }
+  std::unique_ptr<operators::Prepared> prepared;
+  if (kernel->prepare != nullptr) {
+    ASSIGN_OR_RETURN(prepared, kernel->prepare(node, opset, constants));
+  }
+  StepCall call(node, opset, pointers, prepared.get(), context);
   TRY(kernel->run(call));
   return std::move(call.outputs());
 }

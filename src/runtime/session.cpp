@@ -5,6 +5,7 @@
 #include "base/nearest_word.h"
 #include "graph/infer_shapes.h"
 #include "graph/inline_functions.h"
+#include "graph/internal_operators.h"
 #include "graph/verify.h"
 #include "import/read_model.h"
 
@@ -85,6 +86,10 @@ Result<std::unique_ptr<Session>> Session::open(graph::Model model, SessionOption
 }
 
 Result<> Session::prepare() {
+  for (const auto& [name, custom] : options_.custom.by_name)
+    if (name.first == graph::kInternalDomain)
+      return fail(ErrorKind::Usage, "[custom operators] domain of '{}'; got '{}', which is the runtime's own",
+                  name.second, name.first);
   TRY(graph::inline_functions(model_));
   const auto custom = [this](std::string_view domain, std::string_view op_type) {
     return options_.custom.find(domain, op_type) != nullptr;
@@ -106,7 +111,7 @@ Result<> Session::prepare() {
     return evaluate_node(node, opset, values, context);
   };
   ASSIGN_OR_RETURN(report_, passes::run_passes(model_, pass_options));
-  ASSIGN_OR_RETURN(program_, compile(model_, model_.graph, options_.custom));
+  ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
   return {};
 }
 

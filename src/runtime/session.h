@@ -20,6 +20,8 @@ struct SessionOptions {
   int threads = 0;          // 0: one per core this process may use
   size_t memory_limit = 0;  // bytes of tensors at one time; 0: none
   bool keep_memory = true;  // free blocks stay for the next run
+  // Weights that kernels hold in a form of their own stay in model() as well: for writing the model to a file.
+  bool keep_weights = false;
   CustomOperators custom;
   std::map<std::string, graph::Shape> input_shapes;  // sizes fixed at creation
 };
@@ -53,7 +55,7 @@ class Session {
   Result<std::vector<Value>> run(std::span<const Feed> feeds, std::span<const std::string> outputs = {},
                                  const RunOptions& options = {});
 
-  const graph::Model& model() const { return model_; }  // as it runs
+  const graph::Model& model() const { return model_; }  // as it runs; see keep_weights
   const passes::Report& report() const { return report_; }
   const GraphProgram& program() const { return *program_; }
   MemoryStats memory() const { return memory_.stats(); }

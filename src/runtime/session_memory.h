@@ -30,9 +30,11 @@ class SessionMemory final : public TensorMemory {
   void end_run();
   void trim();  // frees every kept block
 
- private:
   struct State;
-  std::shared_ptr<State> state_;  // shared with the blocks that are out
+  static void take_back(void* block);  // of allocate()'s pointers
+
+ private:
+  State* state_;  // ours and that of the blocks that are out: the last one deletes it
 };
 
 }  // namespace hearth::runtime

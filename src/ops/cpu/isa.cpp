@@ -70,6 +70,18 @@ Isa best_isa() {
   return Isa::Portable;
 }
 
+bool has_bf16_dot() {
+#if defined(__x86_64__)
+  static const bool has = [] {  // cpuid takes microseconds in a virtual machine
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return missing_flags(Isa::Avx512).empty() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1u << 5) != 0;
+  }();
+  return has;
+#else
+  return false;
+#endif
+}
+
 Result<Isa> choose_isa(std::string_view requested) {
   std::string_view from = "the option isa";
   if (requested.empty()) {

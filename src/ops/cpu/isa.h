@@ -18,6 +18,9 @@ std::vector<std::string> missing_flags(Isa isa);
 
 Isa best_isa();
 
+// Whether the processor multiplies vectors of brain-float pairs (avx512_bf16), which no set above includes.
+bool has_bf16_dot();
+
 // `requested`: "" takes HEARTH_ISA when that is set, else the best of the machine. A set the machine lacks is an error.
 Result<Isa> choose_isa(std::string_view requested);
 

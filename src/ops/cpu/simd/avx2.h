@@ -17,7 +17,9 @@ constexpr bool kSignedWide = true;
 constexpr int kDirectTile = 4;
 constexpr int kExpandedTile = 4;
 constexpr int kFloatTile = 8;
+constexpr int kDenseRows = 6, kDenseVectors = 2;
 constexpr int kScoreRows = 6, kScoreVectors = 2;
+constexpr int kWideRows = 6, kWideVectors = 2;
 
 using F = __m256;
 using I = __m256i;
@@ -111,6 +113,15 @@ inline uint32_t bits_at_least(F a, F b) {
 inline uint32_t bits_less(F a, F b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)));
 }
+inline F where_less(F a, F b, F yes, F no) {
+  return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+inline F max_nan(F a, F b) {
+  return _mm256_blendv_ps(max(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+inline F min_nan(F a, F b) {
+  return _mm256_blendv_ps(min(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
 
 inline F half_to_float(__m128i x) {
   return _mm256_cvtph_ps(x);
@@ -145,6 +156,15 @@ inline F load(const Half* p, int n) {
 }
 inline F load(const Brain* p, int n) {
   return brain_to_float(load16(p, n));
+}
+inline F first_of_pair(F a) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 16));
+}
+inline F second_of_pair(F a) {
+  return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+inline F dot_pairs(F acc, F x, F w) {
+  return fma(second_of_pair(x), second_of_pair(w), fma(first_of_pair(x), first_of_pair(w), acc));
 }
 inline __m128i to_half(F a) {
   return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

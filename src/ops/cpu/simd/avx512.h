@@ -18,7 +18,9 @@ constexpr bool kSignedWide = false;
 constexpr int kDirectTile = 4;    // rows of a small-batch tile that reads packed codes
 constexpr int kExpandedTile = 6;  // rows of a tile that reads expanded codes
 constexpr int kFloatTile = 12;
+constexpr int kDenseRows = 14, kDenseVectors = 2;  // dense_tile.h
 constexpr int kScoreRows = 6, kScoreVectors = 4;  // attention tile
+constexpr int kWideRows = 12, kWideVectors = 2;   // kernels/dense_wide_tile.h
 
 using F = __m512;
 using I = __m512i;
@@ -98,6 +100,16 @@ inline uint32_t bits_at_least(F a, F b) {
 inline uint32_t bits_less(F a, F b) {
   return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+// Lanes where a < b get `yes`, the others (NaN too) `no`.
+inline F where_less(F a, F b, F yes, F no) {
+  return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), yes);
+}
+inline F max_nan(F a, F b) {  // NaN when either is
+  return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
+}
+inline F min_nan(F a, F b) {  // NaN when either is
+  return _mm512_mask_min_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
+}
 
 inline F load(const float* p) {
   return _mm512_loadu_ps(p);
@@ -118,6 +130,19 @@ inline F load(const Half* p, int n) {
 }
 inline F load(const Brain* p, int n) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(n), p)), 16));
+}
+// Lanes are pairs of brain floats: the first (lower) or second number of each as a float.
+inline F first_of_pair(F a) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 16));
+}
+inline F second_of_pair(F a) {
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+// acc plus both products of each pair, for processors with has_bf16_dot(): not part of what this folder may assume,
+// hence no intrinsic.
+inline F dot_pairs(F acc, F x, F w) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
+  return acc;
 }
 inline __m256i to_half(F a) {
   return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

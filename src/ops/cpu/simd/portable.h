@@ -19,7 +19,9 @@ constexpr bool kSignedWide = true;
 constexpr int kDirectTile = 2;
 constexpr int kExpandedTile = 4;
 constexpr int kFloatTile = 4;
+constexpr int kDenseRows = 4, kDenseVectors = 1;
 constexpr int kScoreRows = 4, kScoreVectors = 1;
+constexpr int kWideRows = 4, kWideVectors = 1;
 
 typedef float F __attribute__((vector_size(32)));
 typedef int32_t Ints __attribute__((vector_size(32)));
@@ -124,6 +126,17 @@ inline uint32_t bits_less(F a, F b) {
   for (int i = 0; i < 8; ++i) bits |= static_cast<uint32_t>(a[i] < b[i]) << i;
   return bits;
 }
+inline F where_less(F a, F b, F yes, F no) {
+  return a < b ? yes : no;
+}
+inline F max_nan(F a, F b) {
+  const F most = a > b ? a : b;
+  return a != a ? a : most;
+}
+inline F min_nan(F a, F b) {
+  const F least = a < b ? a : b;
+  return a != a ? a : least;
+}
 
 inline float half_value(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16, rest = h & 0x7fffu;
@@ -197,6 +210,15 @@ inline F load(const Half* p) {
 }
 inline F load(const Brain* p) {
   return load(p, 8);
+}
+inline F first_of_pair(F a) {
+  return from_bits(to_bits(a) << 16);
+}
+inline F second_of_pair(F a) {
+  return from_bits(to_bits(a) & static_cast<int32_t>(0xffff0000u));
+}
+inline F dot_pairs(F acc, F x, F w) {
+  return fma(second_of_pair(x), second_of_pair(w), fma(first_of_pair(x), first_of_pair(w), acc));
 }
 inline void store(float* p, F a) {
   memcpy(p, &a, sizeof a);

@@ -1,0 +1,140 @@
+// What matrix products and convolutions share: packing into panels, and the walk over blocks of k, panels and row tiles
+// of one thread's share. A word is four bytes: a float, or two brain floats that belong to neighbouring k.
+#pragma once
+
+#include "ops/cpu/kernels/dense_entries.h"
+#include "ops/cpu/kernels/dense_tile.h"
+
+namespace hearth::ops::cpu {
+namespace {
+
+// Rows of a are `lines` of rows `lda` apart; line l of an image begins at l * line_stride. Rows of c and of the program
+// likewise.
+struct Product {
+  const float* a = nullptr;
+  int64_t lda = 0, line_stride = 0;
+  int64_t lines_per_image = 1, image_stride = 0;
+  int64_t lines = 1, width = 0;
+  TileRuns runs;
+  Factors factors = Factors::F32;
+  const float* panels = nullptr;
+  int64_t n = 0;                // columns of all panels
+  const float* bias = nullptr;  // [n] or nullptr
+  float* c = nullptr;
+  int64_t ldc = 0;
+  int64_t line_rows = 0;  // rows of c from one line to the next
+  const PointwiseProgram* program = nullptr;
+  int64_t program_row = 0, program_column = 0;  // of c's first element
+};
+
+inline int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+inline int64_t panels_of(int64_t n) {
+  return ceil_div(n, kPanelRows);
+}
+inline int64_t words_of(int64_t k, Factors factors) {
+  return factors == Factors::BF16 ? (k + 1) / 2 : k;
+}
+inline size_t panel_bytes(int64_t k_words, int64_t n) {
+  return static_cast<size_t>(panels_of(n) * kPanelRows * k_words) * 4;
+}
+
+}  // namespace
+}  // namespace hearth::ops::cpu
+
+// Runs panels [panel0, panel1) of a Product on the calling thread. In one object, because there are many tiles; void*,
+// because the vector headers give every object types of its own.
+extern "C" void HEARTH_CPU_ENTRY(dense_product)(const void* product, int64_t panel0, int64_t panel1);
+
+namespace hearth::ops::cpu {
+namespace {
+
+// ---- packing
+
+// Column j, tap t, channel i lies at at[j * column_stride + t * tap_stride + i * channel_stride]; k runs over the taps,
+// and over the channels within each.
+struct PackSource {
+  const float* at = nullptr;
+  int64_t columns = 0, column_stride = 0;
+  int64_t taps = 1, tap_stride = 0;
+  int64_t channels = 0, channel_stride = 0;
+};
+
+inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, int64_t channel, float* out) {
+  const int64_t n = smaller(kPanelRows, s.columns - column0);
+  const float* from = s.at + column0 * s.column_stride + tap * s.tap_stride + channel * s.channel_stride;
+  if (channel >= s.channels) {
+    memset(out, 0, sizeof(float) * kPanelRows);
+    return;
+  }
+  if (s.column_stride == 1)
+    memcpy(out, from, static_cast<size_t>(n) * sizeof(float));
+  else
+    for (int64_t j = 0; j < n; ++j) out[j] = from[j * s.column_stride];
+  for (int64_t j = n; j < kPanelRows; ++j) out[j] = 0;
+}
+
+inline void pack_panels(const PackSource& s, Factors factors, void* packed) {
+  auto* out = static_cast<float*>(packed);
+  alignas(64) float pair[2][kPanelRows];
+  alignas(64) Brain brain[2][kPanelRows];
+  for (int64_t column = 0; column < s.columns; column += kPanelRows)
+    for (int64_t tap = 0; tap < s.taps; ++tap)
+      for (int64_t i = 0; i < s.channels; i += factors == Factors::BF16 ? 2 : 1, out += kPanelRows) {
+        if (factors == Factors::F32) {
+          gather_columns(s, column, tap, i, out);
+          continue;
+        }
+        for (int64_t h = 0; h < 2; ++h) {
+          gather_columns(s, column, tap, i + h, pair[h]);
+          for (int64_t j = 0; j < kPanelRows; j += kLanes) store(brain[h] + j, load(pair[h] + j));
+        }
+        for (int64_t j = 0; j < kPanelRows; ++j) {
+          const uint32_t word = static_cast<uint32_t>(brain[1][j].bits) << 16 | brain[0][j].bits;
+          memcpy(out + j, &word, sizeof word);
+        }
+      }
+}
+
+// n floats as words of pairs, the last one filled up with zero.
+inline void round_to_pairs(const float* from, int64_t n, float* words) {
+  auto* to = reinterpret_cast<Brain*>(words);
+  each_vector(n, [&](int64_t i, int lanes) { store_some(to + i, load_some(from + i, lanes), lanes); });
+  if (n % 2 != 0) to[n].bits = 0;
+}
+
+// ---- threads
+
+// How a product is cut for threads: `rows` shares of its rows by `columns` shares of its panels.
+struct Grid {
+  int64_t rows = 1, columns = 1;
+  double cost = 0;
+};
+
+// The cheapest cut of `units` of `unit_rows` rows by `panels`, in about cycles: multiplying, and reading both factors.
+inline Grid cheapest_grid(int threads, int64_t units, int64_t unit_rows, int64_t panels, int64_t k_words) {
+  Grid best;
+  for (int64_t rows = 1; rows <= threads && rows <= units; ++rows) {
+    const int64_t columns = smaller(threads / rows, panels);
+    const double share_rows = static_cast<double>(ceil_div(units, rows) * unit_rows);
+    const double share_panels = static_cast<double>(ceil_div(panels, larger(1, columns)));
+    const double cost = static_cast<double>(k_words) *
+                        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2);
+    if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = larger(1, columns), .cost = cost};
+  }
+  return best;
+}
+
+// Below this many multiply-adds of one number waking the other threads costs more than they save.
+constexpr double kSmallProduct = 100000;
+
+template <class Function>
+inline void run_team(ThreadPool* pool, const Function& fn) {
+  team_run(
+      pool, [](void* context, int part, int parts) { (*static_cast<const Function*>(context))(part, parts); },
+      const_cast<Function*>(&fn));
+}
+
+}  // namespace
+}  // namespace hearth::ops::cpu

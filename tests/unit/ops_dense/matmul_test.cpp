@@ -1,0 +1,172 @@
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "product_case.h"
+
+namespace hearth::ops::cpu {
+namespace {
+
+struct Case {
+  int64_t m, n, k;
+  bool bias = true, program = false, transposed = false;
+  int64_t more_a = 0, more_c = 0;  // row strides beyond the rows
+};
+
+void check(const Case& s, Factors factors) {
+  const int64_t lda = s.k + s.more_a, ldc = s.n + s.more_c;
+  const std::vector<float> a = normal_floats(s.m * lda + 1, 1), b = normal_floats(s.k * s.n + 1, 2),
+                           bias = normal_floats(s.n, 3);
+  const TestProgram program(s.m, s.n);
+  const int64_t row = s.transposed ? 1 : s.n, column = s.transposed ? s.k : 1;
+  std::vector<Want> want(static_cast<size_t>(s.m * s.n));
+  for (int64_t i = 0; i < s.m; ++i)
+    for (int64_t j = 0; j < s.n; ++j) {
+      Want& w = want[static_cast<size_t>(i * s.n + j)];
+      if (s.bias) w.add(double{bias[static_cast<size_t>(j)]});
+      for (int64_t k = 0; k < s.k; ++k)
+        w.add(factor(a[static_cast<size_t>(i * lda + k)], factors) *
+              factor(b[static_cast<size_t>(k * row + j * column)], factors));
+      if (s.program) w = program.apply(w, i, j);
+    }
+  for (Isa isa : dense_sets_of_this_machine()) {
+    const DenseKernels& kernels = dense_kernels(isa);
+    const std::string what =
+        fmt::format("{} {}x{}x{}{}", to_string(isa), s.m, s.n, s.k, factors == Factors::BF16 ? " bf16" : "");
+    Scratch packed(kernels.packed_matrix_bytes(s.k, s.n, factors));
+    kernels.pack_matrix(b.data(), row, column, s.k, s.n, factors, packed.data());
+    const std::vector<float> c = run_with_threads(s.m * ldc, what, [&](ThreadPool* pool, float* out) {
+      MatmulJob job{.m = s.m,
+                    .n = s.n,
+                    .k = s.k,
+                    .a = a.data(),
+                    .lda = lda,
+                    .b = packed.data(),
+                    .factors = factors,
+                    .bias = s.bias ? bias.data() : nullptr,
+                    .c = out,
+                    .ldc = ldc,
+                    .program = {}};
+      if (s.program) job.program = program.program();
+      Scratch scratch(kernels.matmul_scratch(job, pool != nullptr ? pool->threads() : 1));
+      kernels.matmul(job, scratch.data(), pool);
+    });
+    for (int64_t i = 0; i < s.m; ++i)
+      for (int64_t j = 0; j < ldc; ++j) {
+        const float got = c[static_cast<size_t>(i * ldc + j)];
+        if (j >= s.n) {
+          ASSERT_EQ(got, kUntouched) << what << ": between rows " << i << " and " << i + 1;
+          continue;
+        }
+        const Want& w = want[static_cast<size_t>(i * s.n + j)];
+        ASSERT_NEAR(double{got}, w.value, w.bound()) << what << " [" << i << ", " << j << "]";
+      }
+  }
+}
+
+TEST(DenseMatmul, AnyNumberOfRowsAndColumns) {
+  for (int64_t m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 49})
+    for (int64_t n : {1, 7, 8, 9, 16, 17, 32, 40, 48, 65, 100}) check({.m = m, .n = n, .k = 37}, Factors::F32);
+}
+
+TEST(DenseMatmul, AnyLengthOfSums) {
+  for (int64_t k : {0, 1, 2, 15, 511, 768, 769, 1100, 1537})
+    for (int64_t m : {1, 9, 30}) check({.m = m, .n = 70, .k = k}, Factors::F32);
+}
+
+TEST(DenseMatmul, ManyRowsPanelsAndBlocks) {
+  check({.m = 700, .n = 96, .k = 48}, Factors::F32);
+  check({.m = 260, .n = 72, .k = 900, .program = true}, Factors::F32);
+  check({.m = 1, .n = 1000, .k = 2048}, Factors::F32);
+  check({.m = 4, .n = 2000, .k = 300, .program = true}, Factors::F32);
+}
+
+TEST(DenseMatmul, StridesProgramsAndTransposedWeights) {
+  for (int64_t m : {1, 12, 61})
+    for (int64_t n : {24, 64, 77}) {
+      check({.m = m, .n = n, .k = 50, .program = true, .more_a = 3, .more_c = 2}, Factors::F32);
+      check({.m = m, .n = n, .k = 800, .bias = false, .program = true, .transposed = true, .more_a = 1, .more_c = 9},
+            Factors::F32);
+    }
+}
+
+TEST(DenseMatmul, BrainFloatFactorsAreRoundedAndSumsAreNot) {
+  for (int64_t k : {0, 1, 2, 33, 1700})
+    for (int64_t m : {1, 5, 14, 43})
+      check({.m = m, .n = 83, .k = k, .program = m == 5, .transposed = m == 14, .more_a = 1, .more_c = 2},
+            Factors::BF16);
+}
+
+TEST(DenseMatmul, NothingIsWrittenWithoutRowsOrColumns) {
+  check({.m = 0, .n = 5, .k = 3}, Factors::F32);
+  check({.m = 5, .n = 0, .k = 3}, Factors::F32);
+}
+
+// A row's bits are the same alone and among others: batches may be cut anywhere.
+TEST(DenseMatmul, ARowDoesNotDependOnTheRowsBesideIt) {
+  const int64_t m = 31, n = 90, k = 1000;
+  const std::vector<float> a = normal_floats(m * k, 4), b = normal_floats(k * n, 5);
+  for (Isa isa : dense_sets_of_this_machine())
+    for (Factors factors : {Factors::F32, Factors::BF16}) {
+      const DenseKernels& kernels = dense_kernels(isa);
+      Scratch packed(kernels.packed_matrix_bytes(k, n, factors));
+      kernels.pack_matrix(b.data(), n, 1, k, n, factors, packed.data());
+      auto multiply = [&](int64_t row, int64_t rows) {
+        std::vector<float> c(static_cast<size_t>(rows * n));
+        const MatmulJob job{.m = rows,
+                            .n = n,
+                            .k = k,
+                            .a = a.data() + row * k,
+                            .lda = k,
+                            .b = packed.data(),
+                            .factors = factors,
+                            .c = c.data(),
+                            .ldc = n,
+                            .program = {}};
+        Scratch scratch(kernels.matmul_scratch(job, 1));
+        kernels.matmul(job, scratch.data(), nullptr);
+        return c;
+      };
+      const std::vector<float> all = multiply(0, m);
+      for (int64_t row : {0, 7, 30}) {
+        const std::vector<float> alone = multiply(row, 1);
+        EXPECT_EQ(std::memcmp(alone.data(), &all[static_cast<size_t>(row * n)], alone.size() * sizeof(float)), 0)
+            << to_string(isa) << " row " << row;
+      }
+    }
+}
+
+TEST(DenseMatmul, NaNAndInfinityStayInTheirRow) {
+  const int64_t m = 20, n = 40, k = 33;
+  std::vector<float> a = normal_floats(m * k, 6), b = normal_floats(k * n, 7);
+  a[3 * k + 5] = std::nanf("");
+  a[4 * k + 32] = std::numeric_limits<float>::infinity();
+  for (Isa isa : dense_sets_of_this_machine())
+    for (Factors factors : {Factors::F32, Factors::BF16}) {
+      const DenseKernels& kernels = dense_kernels(isa);
+      Scratch packed(kernels.packed_matrix_bytes(k, n, factors));
+      kernels.pack_matrix(b.data(), n, 1, k, n, factors, packed.data());
+      std::vector<float> c(static_cast<size_t>(m * n));
+      const MatmulJob job{.m = m,
+                          .n = n,
+                          .k = k,
+                          .a = a.data(),
+                          .lda = k,
+                          .b = packed.data(),
+                          .factors = factors,
+                          .c = c.data(),
+                          .ldc = n,
+                          .program = {}};
+      Scratch scratch(kernels.matmul_scratch(job, 1));
+      kernels.matmul(job, scratch.data(), nullptr);
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+          const float got = c[static_cast<size_t>(i * n + j)];
+          ASSERT_EQ(std::isnan(got), i == 3) << to_string(isa) << " [" << i << ", " << j << "]";
+          ASSERT_EQ(std::isinf(got), i == 4) << to_string(isa) << " [" << i << ", " << j << "]";
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hearth::ops::cpu
