@@ -97,7 +97,13 @@ Result<> apply(Graph& graph, const std::map<std::string, Shape>& shapes) {
 
 Result<> infer_shapes(Model& model, const InferOptions& options) {
   TRY(apply(model.graph, options.input_shapes));
-  auto done = infer::Engine(model).run(model.graph, nullptr, {});
+  std::set<std::string> taken;
+  if (options.named != nullptr)
+    change_types(model.graph, [&](const Type& type) {
+      if (type.shape)
+        for (const Dimension& size : *type.shape) taken.insert(size.symbol);
+    });
+  auto done = infer::Engine(model, options.named, std::move(taken)).run(model.graph, nullptr, {});
   if (!done) return std::unexpected(std::move(done).error());
   return {};
 }

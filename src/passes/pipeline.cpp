@@ -15,12 +15,30 @@ struct Pass {
 };
 
 // The order, and why: what is constant is known before anything is recognised by its constants; what does nothing is
-// gone before patterns are looked for, or they would have to look through it; dead nodes go last, so that every rewrite
-// may simply leave behind what it replaced.
+// gone before patterns are looked for, or they would have to look through it; layouts are settled before elementwise
+// nodes join what makes their input, because how an operand lies over the result depends on them; weights are packed
+// when nothing changes their nodes any more; dead nodes go last, so that every rewrite may simply leave behind what it
+// replaced.
 constexpr Pass kPasses[] = {
     {{"remove_identities", OptLevel::Basic, "drops nodes whose output is their input"}, remove_identities},
+    {{"fold_sizes", OptLevel::Extended, "puts sizes that are known before a run in the place of what asks for them"},
+     fold_sizes},
     {{"fold_constants", OptLevel::Basic, "computes at load time what depends on constants only"}, fold_constants},
     {{"merge_common_nodes", OptLevel::Basic, "computes equal nodes once"}, merge_common_nodes},
+    {{"fold_batch_norm", OptLevel::Extended, "batch normalisation into the weights before it, else as Mul and Add"},
+     fold_batch_norm},
+    {{"recognise_activations", OptLevel::Extended, "SiLU, GELU, hard swish and Mish as one step"},
+     recognise_activations},
+    {{"recognise_layer_norm", OptLevel::Extended, "layer normalisation over the last dimension as one node"},
+     recognise_layer_norm},
+    {{"recognise_matmul", OptLevel::Extended, "products with constant matrices, with bias and scale in them"},
+     recognise_matmul},
+    {{"recognise_attention", OptLevel::Extended, "attention of several heads as one node"}, recognise_attention},
+    {{"channels_last", OptLevel::All, "convolutions and pools over channels-last images; transposes sink and cancel"},
+     channels_last},
+    {{"fuse_pointwise", OptLevel::Extended, "elementwise operators join the node that makes their input"},
+     fuse_pointwise},
+    {{"pack_weights", OptLevel::All, "constant weights in the form that the kernels read"}, pack_weights},
     {{"remove_dead_nodes", OptLevel::Basic, "drops nodes and weights that no output needs"}, remove_dead_nodes},
 };
 
@@ -41,7 +59,7 @@ Result<Report> run_passes(graph::Model& model, const Options& options) {
   for (const std::string& name : options.disabled)
     if (std::ranges::find(names, name) == names.end())
       return fail(ErrorKind::Usage, "[passes] no pass is called '{}'; there are: {}", name, fmt::join(names, ", "));
-  // What passes make is no operator of the schema.
+  // No schema describes what passes make for the kernels; whoever makes such a node answers for it.
   const auto known = [&](std::string_view domain, std::string_view op_type) {
     return domain == graph::kInternalDomain || (options.is_custom && options.is_custom(domain, op_type));
   };

@@ -19,10 +19,15 @@ enum class OptLevel : int { None = 0, Basic = 1, Extended = 2, All = 3 };
 using Evaluate =
     std::function<Result<std::vector<Value>>(const graph::Node& node, int64_t opset, std::span<const Value> inputs)>;
 
+// Replaces the plain weights of a hearth.Conv or hearth.MatMul by packed ones and says so in the node's attributes;
+// false: it left the node alone.
+using Pack = std::function<Result<bool>(graph::Node& node, graph::Graph& graph)>;
+
 struct Options {
   OptLevel level = OptLevel::All;
   std::vector<std::string> disabled;  // names of passes; an unknown one is an error that suggests the nearest
   Evaluate evaluate;
+  Pack pack;                                                                         // empty: weights stay plain
   std::function<bool(std::string_view domain, std::string_view op_type)> is_custom;  // empty: there are none
   bool verify = false;  // hold the model against graph/verify.h around every pass
 };

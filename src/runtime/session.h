@@ -57,6 +57,7 @@ class Session {
 
   const graph::Model& model() const { return model_; }  // as it runs; see keep_weights
   const passes::Report& report() const { return report_; }
+  const GraphProgram& program() const { return *program_; }
   MemoryStats memory() const { return memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 

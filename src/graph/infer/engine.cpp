@@ -143,6 +143,7 @@ Result<std::unique_ptr<GraphFacts>> Engine::run(Graph& graph, GraphFacts* outsid
     const ValueId id = graph.inputs[i];
     const auto at = static_cast<size_t>(id);
     facts->constants[at] = nullptr;  // a caller may give another value
+    name_open_sizes(*facts, graph.value(id).type);
     if (i >= inputs.size()) continue;
     ValueInfo& value = graph.value(id);
     auto merged = merge(inputs[i].type, value.type);
@@ -155,6 +156,17 @@ Result<std::unique_ptr<GraphFacts>> Engine::run(Graph& graph, GraphFacts* outsid
   for (const Node& node : graph.nodes)
     if (auto done = infer_node(*facts, node); !done) return within(label(node, graph), std::move(done).error());
   return facts;
+}
+
+void Engine::name_open_sizes(const GraphFacts& facts, Type& type) {
+  // A value within a loop may have another size each time round: names are for what has one in a run.
+  if (named_ == nullptr || facts.outside != nullptr || type.kind != TypeKind::Tensor || !type.shape) return;
+  for (Dimension& size : *type.shape) {
+    if (size.known() || !size.symbol.empty()) continue;
+    do size.symbol = fmt::format("size_{}", next_name_++);
+    while (!taken_.insert(size.symbol).second);
+    named_->insert(size.symbol);
+  }
 }
 
 Result<> Engine::infer_node(GraphFacts& facts, const Node& node) {
@@ -180,6 +192,7 @@ Result<> Engine::infer_node(GraphFacts& facts, const Node& node) {
       return fail(ErrorKind::Invalid, "output {} {}; inferred {}, declared {}", i, quoted_name(value.name),
                   to_string(inferred), to_string(value.type));
     value.type = std::move(*merged);
+    name_open_sizes(facts, value.type);
     auto known = context.take_known(i);
     if (known && value.type.shape && known->dims.size() == value.type.shape->size() && known->dtype == value.type.dtype)
       facts.known[static_cast<size_t>(id)] = std::move(known);

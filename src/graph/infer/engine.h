@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "graph/graph.h"
@@ -26,7 +27,9 @@ struct GraphFacts {
 
 class Engine {
  public:
-  explicit Engine(const Model& model) : model_(model) {}
+  // `named`: see InferOptions; `taken` are the symbols that the model has.
+  explicit Engine(const Model& model, std::set<std::string>* named = nullptr, std::set<std::string> taken = {})
+      : model_(model), named_(named), taken_(std::move(taken)) {}
 
   // Fills the types of the graph's values; returns what is known beside. `inputs` hold what is known of the graph's
   // inputs, in their order; those of type Unknown add nothing.
@@ -35,8 +38,12 @@ class Engine {
 
  private:
   Result<> infer_node(GraphFacts& facts, const Node& node);
+  void name_open_sizes(const GraphFacts& facts, Type& type);
 
   const Model& model_;
+  std::set<std::string>* named_;
+  std::set<std::string> taken_;
+  int64_t next_name_ = 1;
   int64_t visited_ = 0;
 };
 

@@ -53,10 +53,15 @@ Result<Dimension> places(const InferContext& c, const Window& window, size_t i, 
     if (!size.known()) return stride == 1 ? size : Dimension();
     return Dimension(size.size / stride + (size.size % stride != 0 ? 1 : 0));
   }
-  if (!size.known() || !kernel.known()) return Dimension();
+  if (!kernel.known()) return Dimension();
   const bool padded = window.auto_pad == Window::AutoPad::NotSet;
   const int64_t begin = padded ? window.pads_begin[i] : 0, end = padded ? window.pads_end[i] : 0;
   int64_t reach = 0, whole = 0;
+  if (!size.known()) {
+    // The pads make up for what the window takes: 3 with a pad of 1 on both sides.
+    const Wide taken = static_cast<Wide>(kernel.size - 1) * window.dilations[i];
+    return stride == 1 && kernel.size > 0 && taken == static_cast<Wide>(begin) + end ? size : Dimension();
+  }
   if (__builtin_mul_overflow(std::max<int64_t>(kernel.size - 1, 0), window.dilations[i], &reach) ||
       __builtin_add_overflow(reach, 1, &reach) || __builtin_add_overflow(size.size, begin + end, &whole))
     return Dimension();

@@ -1,0 +1,141 @@
+#include "runtime/pack.h"
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "passes/new_values.h"
+
+namespace hearth::runtime {
+
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::Shape;
+using graph::ValueId;
+using ops::cpu::ConvAlgorithm;
+using ops::cpu::ConvShape;
+using ops::cpu::dense_kernels;
+using ops::cpu::Factors;
+
+std::string_view name_of(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::Direct:
+      return "direct";
+    case ConvAlgorithm::Winograd:
+      return "winograd";
+    case ConvAlgorithm::Depthwise:
+      break;
+  }
+  return "depthwise";
+}
+
+std::string_view name_of(Factors factors) {
+  return factors == Factors::BF16 ? "bf16" : "f32";
+}
+
+// Sizes 0 where they are known only when the model runs.
+int64_t size_or_zero(const Graph& graph, ValueId id, size_t rank, size_t axis) {
+  const auto& shape = graph.value(id).type.shape;
+  return shape && shape->size() == rank && (*shape)[axis].known() ? (*shape)[axis].size : 0;
+}
+
+// The shape of a hearth.Conv over W [M, C / group, k…]; nullopt where the attributes are not as channels_last writes
+// them.
+std::optional<ConvShape> conv_shape(const Graph& graph, const Node& node, const Tensor& w) {
+  const size_t axes = w.dims().size() - 2, rank = axes + 2;
+  const auto kernel = node.ints("kernel_shape"), strides = node.ints("strides"), dilations = node.ints("dilations"),
+             pads = node.ints("pads");
+  if (axes < 1 || axes > 2 || kernel.size() != axes || strides.size() != axes || dilations.size() != axes ||
+      pads.size() != 2 * axes)
+    return std::nullopt;
+  ConvShape shape;
+  shape.groups = node.int_or("group", 1);
+  shape.channels = w.dim(1) * shape.groups;
+  shape.out_channels = w.dim(0);
+  shape.batch = size_or_zero(graph, node.inputs[0], rank, 0);
+  const size_t last = axes - 1;
+  shape.width = size_or_zero(graph, node.inputs[0], rank, rank - 2);
+  shape.out_width = size_or_zero(graph, node.outputs[0], rank, rank - 2);
+  shape.kernel_width = kernel[last];
+  shape.stride_width = strides[last];
+  shape.dilation_width = dilations[last];
+  shape.pad_left = pads[last];
+  if (axes == 2) {
+    shape.height = size_or_zero(graph, node.inputs[0], rank, 1);
+    shape.out_height = size_or_zero(graph, node.outputs[0], rank, 1);
+    shape.kernel_height = kernel[0];
+    shape.stride_height = strides[0];
+    shape.dilation_height = dilations[0];
+    shape.pad_top = pads[0];
+  }
+  return shape;
+}
+
+class Packer {
+ public:
+  explicit Packer(Factors factors) : factors_(factors) {}
+
+  Result<bool> pack(Node& node, Graph& graph) {
+    const Tensor w = graph.value(node.inputs[1]).constant;  // a handle: adding values moves those of the graph
+    return node.op_type == "MatMul" ? pack_matrix(node, graph, w) : pack_conv(node, graph, w);
+  }
+
+ private:
+  // Which graph, which weights, and how they were packed.
+  using Key = std::tuple<const Graph*, ValueId, int, int64_t>;
+
+  template <class Write>
+  Result<bool> replace(Node& node, Graph& graph, const Key& key, size_t bytes, Write&& write) {
+    const auto known = packed_.find(key);
+    if (known != packed_.end()) {
+      node.inputs[1] = known->second;
+      return true;
+    }
+    ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
+    write(packed.mutable_raw());
+    const std::string name = graph.value(node.inputs[1]).name;
+    node.inputs[1] = passes::NewValues(graph).constant(name, "_packed", std::move(packed));
+    packed_.emplace(key, node.inputs[1]);
+    return true;
+  }
+
+  Result<bool> pack_matrix(Node& node, Graph& graph, const Tensor& w) {
+    if (w.rank() != 2 || w.size() == 0) return false;
+    const int64_t k = w.dim(0), n = w.dim(1);
+    node.set("k", k);
+    node.set("n", n);
+    node.set("factors", std::string(name_of(factors_)));
+    return replace(node, graph, {&graph, node.inputs[1], -1, 0}, dense_kernels().packed_matrix_bytes(k, n, factors_),
+                   [&](void* to) { dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, factors_, to); });
+  }
+
+  Result<bool> pack_conv(Node& node, Graph& graph, const Tensor& w) {
+    if (w.rank() < 3 || w.size() == 0) return false;
+    const auto shape = conv_shape(graph, node, w);
+    if (!shape) return false;
+    const auto& kernels = dense_kernels();
+    const ConvAlgorithm algorithm = kernels.choose_conv(*shape, factors_);
+    const Factors factors = algorithm == ConvAlgorithm::Direct ? factors_ : Factors::F32;
+    node.set("out_channels", shape->out_channels);
+    node.set("algorithm", std::string(name_of(algorithm)));
+    node.set("factors", std::string(name_of(factors)));
+    return replace(node, graph, {&graph, node.inputs[1], static_cast<int>(algorithm), shape->groups},
+                   kernels.packed_conv_bytes(*shape, algorithm, factors),
+                   [&](void* to) { kernels.pack_conv(w.data<float>(), *shape, algorithm, factors, to); });
+  }
+
+  Factors factors_;
+  std::map<Key, ValueId> packed_;
+};
+
+}  // namespace
+
+passes::Pack make_packer(Factors factors) {
+  // shared: std::function wants to be copied.
+  auto packer = std::make_shared<Packer>(factors);
+  return [packer](Node& node, Graph& graph) { return packer->pack(node, graph); };
+}
+
+}  // namespace hearth::runtime
