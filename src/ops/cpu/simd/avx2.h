@@ -111,6 +111,15 @@ inline uint32_t bits_at_least(F a, F b) {
 inline uint32_t bits_less(F a, F b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)));
 }
+inline F where_less(F a, F b, F yes, F no) {
+  return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+inline F max_nan(F a, F b) {
+  return _mm256_blendv_ps(max(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+inline F min_nan(F a, F b) {
+  return _mm256_blendv_ps(min(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
 
 inline F half_to_float(__m128i x) {
   return _mm256_cvtph_ps(x);

@@ -98,6 +98,16 @@ inline uint32_t bits_at_least(F a, F b) {
 inline uint32_t bits_less(F a, F b) {
   return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+// Lanes where a < b get `yes`, the others (NaN too) `no`.
+inline F where_less(F a, F b, F yes, F no) {
+  return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), yes);
+}
+inline F max_nan(F a, F b) {  // NaN when either is
+  return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
+}
+inline F min_nan(F a, F b) {  // NaN when either is
+  return _mm512_mask_min_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
+}
 
 inline F load(const float* p) {
   return _mm512_loadu_ps(p);

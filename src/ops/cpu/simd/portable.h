@@ -124,6 +124,17 @@ inline uint32_t bits_less(F a, F b) {
   for (int i = 0; i < 8; ++i) bits |= static_cast<uint32_t>(a[i] < b[i]) << i;
   return bits;
 }
+inline F where_less(F a, F b, F yes, F no) {
+  return a < b ? yes : no;
+}
+inline F max_nan(F a, F b) {
+  const F most = a > b ? a : b;
+  return a != a ? a : most;
+}
+inline F min_nan(F a, F b) {
+  const F least = a < b ? a : b;
+  return a != a ? a : least;
+}
 
 inline float half_value(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16, rest = h & 0x7fffu;
