@@ -20,5 +20,22 @@ inline void apply_program(const PointwiseProgram& program, float* v, int64_t ldv
   if (!program.steps.empty()) HEARTH_CPU_ENTRY(dense_program)(program, v, ldv, v, ldv, row0, rows, column0, columns);
 }
 
+// The rectifier or the clip that a program begins with, for kernels that do it before they store: v becomes
+// min(high, max(low, v)), in this order of arguments, so that NaN stays.
+struct ProgramClamp {
+  bool on = false;
+  float low = 0, high = 0;
+};
+
+// Takes it off the program.
+inline ProgramClamp take_clamp(PointwiseProgram& program) {
+  if (program.steps.empty()) return {};
+  const PointwiseStep& first = program.steps[0];
+  if (first.op != Pointwise::Relu && first.op != Pointwise::Clip) return {};
+  program.steps = program.steps.subspan(1);
+  if (first.op == Pointwise::Clip) return {true, first.a, first.b};
+  return {true, 0.0f, __builtin_inff()};
+}
+
 }  // namespace
 }  // namespace hearth::ops::cpu

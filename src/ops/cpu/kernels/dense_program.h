@@ -7,6 +7,7 @@
 
 #include "ops/cpu/kernels/common.h"
 #include "ops/cpu/kernels/dense_pointwise.h"
+#include "ops/cpu/kernels/dense_split.h"
 
 namespace hearth::ops::cpu {
 namespace {
@@ -254,6 +255,27 @@ inline size_t run_step(const PointwiseProgram& program, size_t at, const Program
   return 1;
 }
 
+inline int64_t program_cost(const PointwiseProgram& program) {  // a number of a result, in work units of split_range
+  int64_t cost = 1;
+  for (const PointwiseStep& step : program.steps) switch (step.op) {
+      case Pointwise::Sigmoid:
+      case Pointwise::Silu:
+      case Pointwise::Tanh:
+      case Pointwise::Gelu:
+      case Pointwise::GeluTanh:
+      case Pointwise::Erf:
+      case Pointwise::Exp:
+      case Pointwise::Elu:
+      case Pointwise::Softplus:
+      case Pointwise::Mish:
+        cost += 8;
+        break;
+      default:
+        cost += 1;
+    }
+  return cost;
+}
+
 // Whether the rows of the tile may be taken for one long row: every step finds the same operands then.
 inline bool one_long_row(const PointwiseProgram& program, const ProgramTile& t) {
   if (t.ldx != t.columns || t.ldy != t.columns) return false;
@@ -302,4 +324,27 @@ extern "C" void HEARTH_CPU_ENTRY(dense_program)(const hearth::ops::cpu::Pointwis
     for (int64_t c = 0; c < t.columns; c += width)
       run_steps(program, {t.x + r * t.ldx + c, t.ldx, t.y + r * t.ldy + c, t.ldy, row0 + r, smaller(height, t.rows - r),
                           column0 + c, smaller(width, t.columns - c)});
+}
+
+extern "C" void HEARTH_CPU_ENTRY(dense_pointwise)(const float* x, int64_t ldx, float* y, int64_t ldy, int64_t rows,
+                                                  int64_t columns, const hearth::ops::cpu::PointwiseProgram& program,
+                                                  hearth::ops::cpu::ThreadPool* pool) {
+  using namespace hearth::ops::cpu;
+  if (rows <= 0 || columns <= 0) return;
+  if (one_long_row(program, {x, ldx, y, ldy, 0, rows, 0, columns})) {
+    columns = ldx = ldy = rows * columns;
+    rows = 1;
+  }
+  const int64_t work = rows * columns * program_cost(program);
+  if (rows >= 2 * team_size(pool)) {
+    split_range(pool, rows, work, [&](int64_t from, int64_t to) {
+      HEARTH_CPU_ENTRY(dense_program)(program, x + from * ldx, ldx, y + from * ldy, ldy, from, to - from, 0, columns);
+    });
+    return;
+  }
+  const int64_t lines = (columns + 15) / 16;  // of 64 bytes: no two threads write into the same one
+  split_range(pool, lines, work, [&](int64_t from, int64_t to) {
+    const int64_t column = from * 16, end = smaller(to * 16, columns);
+    HEARTH_CPU_ENTRY(dense_program)(program, x + column, ldx, y + column, ldy, 0, rows, column, end - column);
+  });
 }
