@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How long our own C++ takes to build: cold (no compiler cache) and after touching one leaf file.
 
-Prints both times beside their limits. The Rust library comes from its cache and is not counted.
+Cold is measured twice: what `./dev run` builds (pie and the guests), which has a limit, then everything, tests included.
+The Rust library comes from its cache and is not counted.
 """
 
 import argparse
@@ -37,9 +38,11 @@ def main() -> None:
         environment = os.environ | {"CCACHE_DISABLE": "1"}
         timed(["cmake", "-G", "Ninja", "-B", folder, "-DCMAKE_BUILD_TYPE=Release", f"-DHEARTH_CARGO={options.cargo}"])
         timed(build + ["hearth_rs_build"])
-        cold = timed(build, env=environment)
+        cold = timed(build + ["pie", "inferlets"], env=environment)
         if options.only != "touch":
-            print(f"cold build of our C++, {jobs} jobs: {cold:.0f} s (limit {COLD_LIMIT_S} s)")
+            print(f"cold build of pie and the guests, {jobs} jobs: {cold:.0f} s (limit {COLD_LIMIT_S} s)", flush=True)
+            rest = timed(build, env=environment)
+            print(f"cold build of everything, tests included: {cold + rest:.0f} s")
         os.utime(ROOT / options.leaf)
         touch = timed(build + ["pie"], env=environment)
         if options.only != "cold":

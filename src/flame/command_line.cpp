@@ -84,10 +84,17 @@ int run_command_line(int argc, char** argv) {
   inspect_app->callback([&] { action = [&](std::stop_token) { return inspect(inspect_words, text); }; });
 
   ModelWords explain_words;
-  auto* explain_app = command(app, "explain", "What the passes make of a model, and where each node runs",
-                              "  flame explain model.onnx\n  flame explain model.onnx --level 1 --json");
+  auto* explain_app =
+      command(app, "explain", "What the passes make of a model, how each node runs, and the memory it takes",
+              "  flame explain model.onnx\n  flame explain model.onnx --level 1 --json");
   add_model_options(explain_app, explain_words, true);
-  explain_app->callback([&] { action = [&](std::stop_token) { return explain(explain_words); }; });
+  int64_t explain_open_size = 1;
+  explain_app
+      ->add_option("--open-size", explain_open_size,
+                   "What a size that the model leaves open counts as in the memory plan")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 32))
+      ->capture_default_str();
+  explain_app->callback([&] { action = [&](std::stop_token) { return explain(explain_words, explain_open_size); }; });
 
   ConvertWords convert_words;
   auto* convert_app = command(app, "convert", "Write a model in another format, or as the passes left it",

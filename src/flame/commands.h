@@ -40,7 +40,8 @@ struct ConvertWords {
 
 Result<> run(const RunWords& words, std::stop_token stop);
 Result<> inspect(const ModelWords& words, bool text);
-Result<> explain(const ModelWords& words);
+// `open_size`: what a size that the model leaves open counts as in the memory plan.
+Result<> explain(const ModelWords& words, int64_t open_size);
 Result<> convert(const ConvertWords& words);
 Result<> bench(const BenchWords& words, std::stop_token stop);
 

@@ -72,6 +72,7 @@ class Session {
   const graph::Model& model() const { return model_; }      // as it runs; see keep_weights
   const passes::Report& report() const { return report_; }  // without passes when the model came from the cache
   bool from_cache() const { return from_cache_; }
+  const GraphProgram& program() const { return *program_; }
   MemoryStats memory() const { return memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 

@@ -88,11 +88,17 @@ std::optional<Dimension> quotient(std::span<const Dimension> whole, std::span<co
     else
       below.push_back(part);
   }
+  // Numbers divide numbers; what cannot be said of the rest stays open.
+  const auto numbers_end = std::ranges::stable_partition(above, &Dimension::known).begin();
+  const Shape rest(numbers_end, above.end());
+  above.erase(numbers_end, above.end());
   const Dimension total = product(above), divisor = product(below);
-  if (divisor.size == 1) return total;
+  if (divisor.size == 1 && rest.empty()) return total;
   if (!total.known() || !divisor.known() || divisor.size == 0) return Dimension();
-  if (total.size % divisor.size != 0) return std::nullopt;
-  return Dimension(total.size / divisor.size);
+  const int64_t left = total.size / divisor.size;
+  if (total.size == 0) return total;
+  if (total.size % divisor.size != 0) return rest.empty() ? std::nullopt : std::optional<Dimension>(Dimension());
+  return times(product(rest), left);
 }
 
 Shape unknown_shape(size_t rank) {

@@ -30,9 +30,34 @@ void use(Model& model) {
 }
 
 TEST(Mutation, DamagedTexts) {
-  static constexpr std::string_view kPieces[] = {"(", ")", "<", ">", "{", "}", "[", "]", "\"", ",", "=", "=>", "@a", ":",
-                                                 "-", "9223372036854775807", "-9223372036854775808", "1e40", "seq(",
-                                                 "float", "?", "N", "x", "", "\n", "#", "\\", "\xff"};
+  static constexpr std::string_view kPieces[] = {"(",
+                                                 ")",
+                                                 "<",
+                                                 ">",
+                                                 "{",
+                                                 "}",
+                                                 "[",
+                                                 "]",
+                                                 "\"",
+                                                 ",",
+                                                 "=",
+                                                 "=>",
+                                                 "@a",
+                                                 ":",
+                                                 "-",
+                                                 "9223372036854775807",
+                                                 "-9223372036854775808",
+                                                 "1e40",
+                                                 "seq(",
+                                                 "float",
+                                                 "?",
+                                                 "N",
+                                                 "x",
+                                                 "",
+                                                 "\n",
+                                                 "#",
+                                                 "\\",
+                                                 "\xff"};
   std::mt19937_64 random(20);
   int parsed = 0, total = 0;
   for (const std::string& text : all_texts())
@@ -114,9 +139,12 @@ TEST(Mutation, NestedLoopsEnd) {
   std::string text = "g (float[N] x0, int64 n) => (y0) { ";
   std::string end;
   for (int i = 0; i < 40; ++i) {
-    text += fmt::format("y{0} = Loop (n, \"\", x{0}) <body = b (i{0}, c{0}, x{1}) => (d{0}, z{0}) {{ d{0} = Identity (c{0}) "
-                        "t{0} = Concat <axis = 0> (x{1}, x{1}) ", i, i + 1);
-    end = fmt::format(" z{0} = Concat <axis = 0> (t{0}, {1}) }}> ", i, i < 39 ? fmt::format("y{}", i + 1) : "x40") + end;
+    text += fmt::format(
+        "y{0} = Loop (n, \"\", x{0}) <body = b (i{0}, c{0}, x{1}) => (d{0}, z{0}) {{ d{0} = Identity (c{0}) "
+        "t{0} = Concat <axis = 0> (x{1}, x{1}) ",
+        i, i + 1);
+    end =
+        fmt::format(" z{0} = Concat <axis = 0> (t{0}, {1}) }}> ", i, i < 39 ? fmt::format("y{}", i + 1) : "x40") + end;
   }
   auto model = parse_text(text + end + "}");
   ASSERT_TRUE(model) << model.error().message;

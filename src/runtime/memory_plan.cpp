@@ -1,0 +1,59 @@
+#include "runtime/memory_plan.h"
+
+#include <optional>
+#include <utility>
+
+namespace hearth::runtime {
+
+namespace {
+
+using graph::ValueId;
+
+// nullopt: no tensor, or of a size that nobody knows.
+std::optional<size_t> bytes_of_type(const graph::Type& type, int64_t open_size) {
+  if (type.kind != graph::TypeKind::Tensor || !type.dtype || !type.shape || *type.dtype == DType::String)
+    return std::nullopt;
+  std::vector<int64_t> dims;
+  for (const graph::Dimension& dimension : *type.shape) {
+    if (!dimension.known() && dimension.symbol.empty()) return std::nullopt;
+    dims.push_back(dimension.known() ? dimension.size : open_size);
+  }
+  const auto count = count_elements(dims);
+  if (!count) return std::nullopt;
+  return static_cast<size_t>(bytes_of(*type.dtype, *count));
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
+  const graph::Graph& graph = *program.graph;
+  MemoryPlan plan;
+  for (const Value& constant : program.constants)
+    if (const Tensor* tensor = constant.tensor()) plan.constants += tensor->bytes();
+  for (const ValueId id : graph.inputs)
+    if (program.constants[static_cast<size_t>(id)].empty())
+      plan.inputs += bytes_of_type(graph.value(id).type, open_size).value_or(0);
+
+  std::vector<size_t> bytes(graph.values.size());
+  size_t alive = 0;
+  plan.live.reserve(program.steps.size());
+  for (const Step& step : program.steps) {
+    for (const ValueId id : step.node->outputs) {
+      if (id == graph::kNoValue) continue;
+      const auto size = bytes_of_type(graph.value(id).type, open_size);
+      plan.unknown += !size;
+      bytes[static_cast<size_t>(id)] = size.value_or(0);
+      alive += size.value_or(0);
+      plan.made += size.value_or(0);
+    }
+    if (alive > plan.peak) {
+      plan.peak = alive;
+      plan.peak_step = static_cast<int32_t>(plan.live.size());
+    }
+    plan.live.push_back(alive);
+    for (const ValueId id : step.release) alive -= std::exchange(bytes[static_cast<size_t>(id)], 0);
+  }
+  return plan;
+}
+
+}  // namespace hearth::runtime
