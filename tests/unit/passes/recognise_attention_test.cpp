@@ -15,7 +15,7 @@ struct Pieces {
   std::string scores = "p = MatMul (q4, k4)  scores = Div (p, two)";
   std::string weights = "weights = Softmax <axis = -1> (scores)";
   std::string join = "c = MatMul (weights, v4)  c3 = Transpose <perm = [0, 2, 1, 3]> (c)  y = Reshape (c3, join)";
-  std::string more, outputs = "float[] y", type = "float", inputs;
+  std::string more = "", outputs = "float[] y", type = "float", inputs = "";
   int opset = 17;
 
   std::string text() const {
@@ -133,6 +133,41 @@ TEST(RecogniseAttention, OneHeadOfKeysForAll) {
   ASSERT_NE(find_node(model, "Attention"), nullptr);
   EXPECT_EQ(find_node(model, "Attention")->int_or("kv_heads", 0), 1);
   expect_same_results(pieces.text());
+}
+
+// As vision transformers are exported: q, k and v from one product, split together.
+std::string joint_model(std::string_view parts, std::string_view outputs = "float[batch, 5, 8] y", int opset = 17,
+                        std::string_view perm = "2, 0, 3, 1, 4") {
+  return fmt::format(R"(<ir_version: 8, opset_import: ["": {}]>
+g (float[batch, 5, 24] x) => ({})
+<int64[5] split = {{0, 5, 3, 2, 4}}, int64[3] join = {{-1, 5, 8}}, float half = {{0.5}}, int64 i0 = {{0}}, int64 i1 = {{1}}, int64 i2 = {{-1}}, int64[1] front = {{0}}> {{
+h = Reshape (x, split)  t = Transpose <perm = [{}]> (h)
+{}
+qs = Mul (q, half)  kt = Transpose <perm = [0, 1, 3, 2]> (k)  s = MatMul (qs, kt)  w = Softmax <axis = -1> (s)  c = MatMul (w, v)
+c3 = Transpose <perm = [0, 2, 1, 3]> (c)  y = Reshape (c3, join)
+}})",
+                     opset, outputs, perm, parts);
+}
+constexpr std::string_view kGathers = "q = Gather (t, i0)  k = Gather (t, i1)  v = Gather (t, i2)";
+
+TEST(RecogniseAttention, OfThreeSplitTogether) {
+  for (const auto& [parts, opset] :
+       {std::pair{kGathers, 17}, std::pair{kGathers, 12},
+        std::pair{std::string_view("a, b, d = Split <axis = 0> (t)  k = Squeeze (a, front)  q = Squeeze (b, front)  "
+                                   "v = Squeeze (d, front)"),
+                  17}}) {
+    const std::string text = joint_model(parts, "float[batch, 5, 8] y", opset);
+    EXPECT_EQ(operators(text), (Operators{"Split", "hearth.Attention"})) << text;
+    expect_same_results(text);
+  }
+}
+
+TEST(RecogniseAttention, LeavesThreeThatAreReadOtherwise) {
+  EXPECT_EQ(operators(joint_model("q = Gather (t, i0)  k = Gather (t, i0)  v = Gather (t, i2)")).back(), "Reshape");
+  EXPECT_EQ(operators(joint_model(kGathers, "float[batch, 5, 8] y, float[3, batch, 2, 5, 4] t")).back(), "Reshape");
+  EXPECT_EQ(operators(joint_model(kGathers, "float[batch, 5, 8] y, float[batch, 2, 5, 4] k")).back(), "Reshape");
+  const std::string fourth = std::string(kGathers) + "  o = Exp (t)";
+  EXPECT_EQ(operators(joint_model(fourth, "float[batch, 5, 8] y, float[3, batch, 2, 5, 4] o")).back(), "Reshape");
 }
 
 TEST(RecogniseAttention, LeavesWhatOthersRead) {
