@@ -40,6 +40,8 @@ constexpr Pass kPasses[] = {
     {{"fuse_pointwise", OptLevel::Extended, "elementwise operators join the node that makes their input", true},
      fuse_pointwise},
     {{"pack_weights", OptLevel::All, "constant weights in the form that the kernels read", true}, pack_weights},
+    {{"fuse_conv_chains", OptLevel::All, "convolutions around a depthwise one run a few rows at a time", true},
+     fuse_conv_chains},
     {{"remove_dead_nodes", OptLevel::Basic, "drops nodes and weights that no output needs"}, remove_dead_nodes},
 };
 
