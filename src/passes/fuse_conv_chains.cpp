@@ -16,8 +16,8 @@ using graph::kNoValue;
 using graph::Node;
 using graph::ValueId;
 
-// What a second-level cache holds anyway needs no strips.
-constexpr int64_t kLargeImage = 512 << 10;  // bytes
+// What a second-level cache holds beside weights and input anyway needs no strips.
+constexpr int64_t kLargeImage = 300 << 10;  // bytes
 
 bool is_packed_conv(const Graph& graph, const Node& node) {
   if (node.domain != graph::kInternalDomain || node.op_type != "Conv" || node.inputs.size() < 2) return false;

@@ -19,7 +19,7 @@ using ops::cpu::ConvShape;
 using ops::cpu::dense_kernels;
 
 constexpr size_t kMaxStages = 3;
-constexpr int64_t kStripBytes = 384 << 10;  // of what passes between the convolutions, for one thread
+constexpr int64_t kStripBytes = 256 << 10;  // of what passes between the convolutions, for one thread
 constexpr int kBefore = -2;                 // an input that is the result of the stage before
 
 struct StagePlan {
