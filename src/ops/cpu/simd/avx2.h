@@ -19,6 +19,7 @@ constexpr int kExpandedTile = 4;
 constexpr int kFloatTile = 8;
 constexpr int kDenseRows = 6, kDenseVectors = 2;
 constexpr int kScoreRows = 6, kScoreVectors = 2;
+constexpr int kWideRows = 6, kWideVectors = 2;
 
 using F = __m256;
 using I = __m256i;

@@ -20,6 +20,7 @@ constexpr int kExpandedTile = 6;  // rows of a tile that reads expanded codes
 constexpr int kFloatTile = 12;
 constexpr int kDenseRows = 14, kDenseVectors = 2;  // dense_tile.h
 constexpr int kScoreRows = 6, kScoreVectors = 4;  // attention tile
+constexpr int kWideRows = 12, kWideVectors = 2;   // kernels/dense_wide_tile.h
 
 using F = __m512;
 using I = __m512i;

@@ -21,6 +21,7 @@ constexpr int kExpandedTile = 4;
 constexpr int kFloatTile = 4;
 constexpr int kDenseRows = 4, kDenseVectors = 1;
 constexpr int kScoreRows = 4, kScoreVectors = 1;
+constexpr int kWideRows = 4, kWideVectors = 1;
 
 typedef float F __attribute__((vector_size(32)));
 typedef int32_t Ints __attribute__((vector_size(32)));

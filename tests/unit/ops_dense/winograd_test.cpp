@@ -1,0 +1,226 @@
+// Winograd convolutions through the entries of each instruction set, against loops in double.
+#include <cmath>
+
+#include "ops/cpu/kernels/dense_entries.h"
+#include "ops/cpu/thread_pool.h"
+#include "scratch.h"
+
+namespace hearth::ops::cpu {
+namespace {
+
+struct ConvEntries {
+  Isa isa;
+  decltype(DenseKernels::packed_conv_bytes) packed_bytes;
+  decltype(DenseKernels::pack_conv) pack;
+  decltype(DenseKernels::conv_scratch) scratch;
+  decltype(DenseKernels::conv) conv;
+};
+#define ENTRIES(isa, name)                                                                 \
+  ConvEntries {                                                                            \
+    isa, hearth_cpu_##name##_dense_packed_conv_bytes, hearth_cpu_##name##_dense_pack_conv, \
+        hearth_cpu_##name##_dense_conv_scratch, hearth_cpu_##name##_dense_conv             \
+  }
+const ConvEntries kEntries[] = {ENTRIES(Isa::Portable, portable), ENTRIES(Isa::Avx2, avx2),
+                                ENTRIES(Isa::Avx512, avx512)};
+
+struct Image {
+  int64_t batch, height, width, channels, out_channels;
+  int64_t top, left, bottom, right;  // padding
+  int64_t x_gap = 0, y_gap = 0;      // floats between pixels that are not theirs
+};
+
+ConvShape shape_of(const Image& i) {
+  ConvShape s;
+  s.batch = i.batch;
+  s.height = i.height;
+  s.width = i.width;
+  s.channels = i.channels;
+  s.out_channels = i.out_channels;
+  s.out_height = i.height + i.top + i.bottom - 2;
+  s.out_width = i.width + i.left + i.right - 2;
+  s.kernel_height = s.kernel_width = 3;
+  s.pad_top = i.top;
+  s.pad_left = i.left;
+  return s;
+}
+
+struct Case {
+  explicit Case(const Image& image) : i(image), s(shape_of(image)) {
+    x_stride = i.channels + i.x_gap;
+    y_stride = i.out_channels + i.y_gap;
+    x = normal_floats(s.batch * s.height * s.width * x_stride, 1);
+    for (size_t at = 0; at < x.size(); ++at)  // nobody may read the gaps
+      if (static_cast<int64_t>(at) % x_stride >= i.channels) x[at] = std::nanf("");
+    w = normal_floats(s.out_channels * s.channels * 9, 2);
+    bias = normal_floats(s.out_channels, 3);
+  }
+  int64_t pixels() const { return s.batch * s.out_height * s.out_width; }
+
+  std::vector<double> expected() const {
+    std::vector<double> results(static_cast<size_t>(pixels() * s.out_channels));
+    size_t at = 0;
+    for (int64_t b = 0; b < s.batch; ++b)
+      for (int64_t oy = 0; oy < s.out_height; ++oy)
+        for (int64_t ox = 0; ox < s.out_width; ++ox)
+          for (int64_t k = 0; k < s.out_channels; ++k, ++at) {
+            double sum = static_cast<double>(bias[static_cast<size_t>(k)]);
+            for (int64_t dy = 0; dy < 3; ++dy)
+              for (int64_t dx = 0; dx < 3; ++dx) {
+                const int64_t iy = oy + dy - s.pad_top, ix = ox + dx - s.pad_left;
+                if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+                const float* pixel = &x[static_cast<size_t>(((b * s.height + iy) * s.width + ix) * x_stride)];
+                for (int64_t c = 0; c < s.channels; ++c)
+                  sum += static_cast<double>(pixel[c]) *
+                         static_cast<double>(w[static_cast<size_t>((k * s.channels + c) * 9 + dy * 3 + dx)]);
+              }
+            results[at] = sum;
+          }
+    return results;
+  }
+
+  std::vector<float> run(const ConvEntries& e, int threads, PointwiseProgram program = {}) const {
+    Scratch packed(e.packed_bytes(s, ConvAlgorithm::Winograd, Factors::F32));
+    e.pack(w.data(), s, ConvAlgorithm::Winograd, Factors::F32, packed.data());
+    std::vector<float> y(static_cast<size_t>(pixels() * y_stride), 7.0f);
+    ConvJob job;
+    job.shape = s;
+    job.algorithm = ConvAlgorithm::Winograd;
+    job.x = x.data();
+    job.x_stride = x_stride;
+    job.w = packed.data();
+    job.bias = bias.data();
+    job.y = y.data();
+    job.y_stride = y_stride;
+    job.program = program;
+    Scratch scratch(e.scratch(job, threads));
+    if (threads == 1) {
+      e.conv(job, scratch.data(), nullptr);
+    } else {
+      ThreadPool pool(threads);
+      e.conv(job, scratch.data(), &pool);
+    }
+    return y;
+  }
+
+  Image i;
+  ConvShape s;
+  int64_t x_stride, y_stride;
+  std::vector<float> x, w, bias;
+};
+
+const Image kImages[] = {
+    {1, 8, 8, 16, 32, 1, 1, 1, 1},
+    {1, 9, 7, 19, 37, 1, 1, 1, 1, 3, 5},  // ragged everywhere, gaps between pixels
+    {2, 13, 22, 33, 70, 1, 1, 1, 1},      // tiles go over the border between images
+    {1, 6, 6, 64, 8, 0, 0, 0, 0},         // one tile, nothing outside
+    {1, 3, 3, 5, 3, 0, 0, 0, 0},          // one pixel
+    {3, 1, 1, 7, 9, 1, 1, 1, 1},          // images smaller than the kernel
+    {1, 5, 11, 24, 40, 2, 0, 0, 2},       // paddings that differ, and wider than a pixel
+    {1, 4, 5, 3, 17, 3, 7, 6, 5},         // whole tiles outside the image
+    {1, 40, 44, 48, 34, 1, 1, 1, 1},      // several blocks a thread
+    {1, 14, 14, 80, 144, 1, 1, 1, 1},     // few tiles: threads share them
+    {2, 7, 7, 300, 65, 1, 1, 1, 1, 0, 2},
+};
+
+TEST(Winograd, AgreesWithLoopsInDouble) {
+  for (const Image& image : kImages) {
+    const Case c(image);
+    const std::vector<double> expected = c.expected();
+    for (const ConvEntries& e : kEntries) {
+      if (!missing_flags(e.isa).empty()) continue;
+      SCOPED_TRACE(testing::Message() << to_string(e.isa) << " " << image.height << "x" << image.width << " "
+                                      << image.channels << " to " << image.out_channels);
+      const std::vector<float> y = c.run(e, 1);
+      double worst = 0;
+      for (int64_t p = 0; p < c.pixels(); ++p)
+        for (int64_t k = 0; k < c.y_stride; ++k) {
+          const float got = y[static_cast<size_t>(p * c.y_stride + k)];
+          if (k >= image.out_channels) {
+            ASSERT_EQ(got, 7.0f) << "written between pixels " << p << " and " << p + 1;
+            continue;
+          }
+          const size_t at = static_cast<size_t>(p * image.out_channels + k);
+          const double error = std::fabs(static_cast<double>(got) - expected[at]);
+          ASSERT_FALSE(std::isnan(error)) << "pixel " << p << " channel " << k;
+          // Against a typical size of the sum, not the single one: an output at a corner has the error of its tile.
+          worst = std::max(worst, error / (std::sqrt(static_cast<double>(image.channels)) * 3));
+        }
+      EXPECT_LT(worst, 1.5e-5);
+    }
+  }
+}
+
+TEST(Winograd, ThreadsDoNotChangeABit) {
+  for (const Image& image : kImages) {
+    const Case c(image);
+    for (const ConvEntries& e : kEntries) {
+      if (!missing_flags(e.isa).empty()) continue;
+      const std::vector<float> one = c.run(e, 1);
+      for (int threads : {2, 3, 8}) {
+        const std::vector<float> many = c.run(e, threads);
+        EXPECT_EQ(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)), 0)
+            << to_string(e.isa) << " with " << threads << " threads " << image.height << "x" << image.width;
+      }
+    }
+  }
+}
+
+// relu(conv + other) and relu alone; `other` depends on row and column, so rows that the kernel misplaces are seen.
+TEST(Winograd, ProgramsSeeTheirRowsAndColumns) {
+  for (const Image& image : {kImages[1], kImages[2], kImages[9]}) {
+    const Case c(image);
+    const std::vector<float> other = normal_floats(c.pixels() * image.out_channels, 4, 9.0f);
+    const Operand operand{other.data(), Spread::Full, image.out_channels, c.pixels()};
+    const PointwiseStep add{Pointwise::Add, 0}, relu{Pointwise::Relu, -1}, steps[] = {add, relu},
+                                                                           relu_add[] = {relu, add};
+    for (const ConvEntries& e : kEntries) {
+      if (!missing_flags(e.isa).empty()) continue;
+      for (int threads : {1, 3}) {
+        const std::vector<float> plain = c.run(e, 1), added = c.run(e, threads, {steps, {&operand, 1}}),
+                                 cut = c.run(e, threads, {{&relu, 1}, {}}),
+                                 cut_added = c.run(e, threads, {relu_add, {&operand, 1}});
+        for (int64_t p = 0; p < c.pixels(); ++p)
+          for (int64_t k = 0; k < image.out_channels; ++k) {
+            const size_t at = static_cast<size_t>(p * c.y_stride + k);
+            const float o = other[static_cast<size_t>(p * image.out_channels + k)];
+            ASSERT_EQ(added[at], std::max(plain[at] + o, 0.0f)) << "pixel " << p << " channel " << k;
+            ASSERT_EQ(cut[at], std::max(plain[at], 0.0f)) << "pixel " << p << " channel " << k;
+            ASSERT_EQ(cut_added[at], std::max(plain[at], 0.0f) + o) << "pixel " << p << " channel " << k;
+          }
+      }
+    }
+  }
+}
+
+TEST(Winograd, NanStaysThroughRelu) {
+  Case c({1, 8, 8, 8, 8, 1, 1, 1, 1});
+  c.x[static_cast<size_t>((5 * 8 + 5) * c.x_stride)] = std::nanf("");
+  const PointwiseStep relu{Pointwise::Relu, -1};
+  for (const ConvEntries& e : kEntries) {
+    if (!missing_flags(e.isa).empty()) continue;
+    const std::vector<float> y = c.run(e, 1, {{&relu, 1}, {}});
+    for (int64_t iy = 4; iy <= 6; ++iy)
+      for (int64_t ix = 4; ix <= 6; ++ix) EXPECT_TRUE(std::isnan(y[static_cast<size_t>((iy * 8 + ix) * c.y_stride)]));
+  }
+}
+
+TEST(Winograd, NoImagesNoWork) {
+  const Case c({0, 8, 8, 8, 8, 1, 1, 1, 1});
+  for (const ConvEntries& e : kEntries) {
+    if (!missing_flags(e.isa).empty()) continue;
+    EXPECT_TRUE(c.run(e, 3).empty());
+  }
+}
+
+TEST(Winograd, ScratchDoesNotGrowWithTheImage) {
+  for (const ConvEntries& e : kEntries) {
+    ConvJob small, large;
+    small.shape = shape_of({1, 64, 64, 64, 64, 1, 1, 1, 1});
+    large.shape = shape_of({8, 1024, 1024, 64, 64, 1, 1, 1, 1});
+    small.algorithm = large.algorithm = ConvAlgorithm::Winograd;
+    EXPECT_LE(e.scratch(large, 2), e.scratch(small, 2) * 3 / 2);
+  }
+}
+
+}  // namespace
+}  // namespace hearth::ops::cpu
