@@ -29,7 +29,7 @@ inline F erf(F x) {
   q = fma(q, s, fset(1.15590699e-1f));
   q = fma(q, s, fset(5.05291045e-1f));
   q = fma(q, s, fset(1.0f));
-  return max(fset(-1.0f), min(fset(1.0f), div(mul(t, p), q)));
+  return max(fset(-1.0f), min(fset(1.0f), quotient(mul(t, p), q)));
 }
 
 inline F minus_abs(F x) {  // -|x|
@@ -38,8 +38,8 @@ inline F minus_abs(F x) {  // -|x|
 
 // From e^-|x|, which cannot overflow.
 inline F sigmoid(F x) {
-  const F e = exp(minus_abs(x)), one = fset(1.0f);
-  return div(where_less(x, fzero(), e, one), add(one, e));
+  const F e = exp_negative(minus_abs(x)), one = fset(1.0f);
+  return quotient(where_less(x, fzero(), e, one), add(one, e));
 }
 
 inline F log_one_plus(F x) {  // 0 <= x <= 1; 3e-8
@@ -56,13 +56,13 @@ inline F log_one_plus(F x) {  // 0 <= x <= 1; 3e-8
 }
 
 inline F softplus(F x) {
-  return add(max(fzero(), x), log_one_plus(exp(minus_abs(x))));
+  return add(max(fzero(), x), log_one_plus(exp_negative(minus_abs(x))));
 }
 
 // tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2); 1 in float32 beyond 20
 inline F mish(F x) {
   const F e = exp(min(fset(20.0f), x)), n = mul(e, add(e, fset(2.0f)));
-  return mul(x, div(n, add(n, fset(2.0f))));
+  return mul(x, quotient(n, add(n, fset(2.0f))));
 }
 
 inline F gelu(F x) {
@@ -76,13 +76,23 @@ inline F gelu_tanh(F x) {  // x (1 + tanh u) / 2 = x sigmoid(2u)
   return mul(x, sigmoid(mul(fset(1.5957691216f), fma(fset(0.044715f), cube, x))));
 }
 
+inline F hyperbolic_tangent(F x) {  // from e^-2|x|; the series near 0, where the difference cancels
+  const F a = minus_abs(x), e = exp_negative(add(a, a)), one = fset(1.0f), x2 = mul(x, x);
+  const F size = quotient(sub(one, e), add(one, e));
+  F s = fset(-0.0539682540f);
+  s = fma(s, x2, fset(0.1333333333f));
+  s = fma(s, x2, fset(-0.3333333333f));
+  s = fma(mul(s, x2), x, x);
+  return where_less(fset(-0.1f), a, s, where_less(x, fzero(), sub(fzero(), size), size));
+}
+
 inline F exp_minus_one(F x) {  // x <= 0; the series near 0, where the difference cancels
   F s = fset(1.0f / 120);
   s = fma(s, x, fset(1.0f / 24));
   s = fma(s, x, fset(1.0f / 6));
   s = fma(s, x, fset(0.5f));
   s = fma(mul(s, x), x, x);
-  return where_less(fset(-0.25f), x, s, sub(exp(x), fset(1.0f)));
+  return where_less(fset(-0.25f), x, s, sub(exp_negative(x), fset(1.0f)));
 }
 
 inline F full_exp(F x) {
@@ -214,7 +224,7 @@ inline size_t run_step(const PointwiseProgram& program, size_t at, const Program
       unary_step(t, [](F v) { return mul(v, unit_clip(fma(v, fset(1.0f / 6), fset(0.5f)))); });
       break;
     case Pointwise::Tanh:
-      unary_step(t, [](F v) { return hearth::ops::cpu::tanh(v); });
+      unary_step(t, [](F v) { return hyperbolic_tangent(v); });
       break;
     case Pointwise::Gelu:
       unary_step(t, [](F v) { return gelu(v); });

@@ -36,7 +36,7 @@ inline void softmax_row(const float* x, float* y, int64_t n) {
   F s0 = fzero(), s1 = fzero();
   int64_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const F a = exp(sub(load(x + i), most)), b = exp(sub(load(x + i + kLanes), most));
+    const F a = exp_negative(sub(load(x + i), most)), b = exp_negative(sub(load(x + i + kLanes), most));
     s0 = add(s0, a);
     s1 = add(s1, b);
     store(y + i, a);
@@ -44,7 +44,7 @@ inline void softmax_row(const float* x, float* y, int64_t n) {
   }
   for (; i < n; i += kLanes) {
     const int k = static_cast<int>(smaller(kLanes, n - i));
-    const F a = exp(sub(load_some(x + i, k), most));
+    const F a = exp_negative(sub(load_some(x + i, k), most));
     s0 = add(s0, keep_range(a, 0, k, fzero()));
     store_some(y + i, a, k);
   }
