@@ -74,10 +74,8 @@ class Fuser {
     const auto main = static_cast<size_t>(form.main);
     const ptrdiff_t at = producer_[main];
     if (at == kNone || uses_.is_output[main] || uses_.consumers[main].size() != 1) return kNone;
-    // The main input disappears: nothing else of the node may read it.
-    if (std::ranges::count(node.inputs, form.main) != 1 ||
-        std::ranges::find(form.steps, form.main, &StepOf::operand) != form.steps.end())
-      return kNone;
+    // The main input disappears: no step may read it as its operand.
+    if (std::ranges::find(form.steps, form.main, &StepOf::operand) != form.steps.end()) return kNone;
     const Node& maker = made_[static_cast<size_t>(at)].node;
     if (maker.domain != graph::kInternalDomain || maker.outputs.size() != 1) return kNone;
     const bool product = maker.op_type == "Conv" || maker.op_type == "MatMul";
