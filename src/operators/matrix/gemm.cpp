@@ -163,7 +163,8 @@ Result<> run_gemm(Call& call) {
     ASSIGN_OR_RETURN(const Sizes sizes,
                      read_sizes(call, a->dims(), tb ? Dims{packed->n, packed->k} : Dims{packed->k, packed->n}));
     if (sizes.rows > 0) return gemm_dense(call, *a, sizes, packed, nullptr);
-    return call.output(0, DType::F32, {0, sizes.columns}).transform([](Tensor*) {});
+    TRY(call.output(0, DType::F32, {0, sizes.columns}));
+    return {};
   }
   ASSIGN_OR_RETURN(const Tensor* b, call.tensor(1));
   if (a->dtype() != b->dtype())
