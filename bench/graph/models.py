@@ -33,7 +33,7 @@ class Builder:
     def weight(self, array: np.ndarray, name: str | None = None) -> str:
         self.count += 1
         name = name or f"w{self.count}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes) -> str:

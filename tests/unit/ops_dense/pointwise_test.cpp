@@ -119,6 +119,12 @@ TEST(Pointwise, EveryStepIsItsDefinition) {
       for (int64_t i = 0; i < n; ++i) {
         const float v = x[static_cast<size_t>(i)];
         const double want = meaning(step, v, o[static_cast<size_t>(i)]);
+        // v * 0 at -inf: the limit will do
+        if (std::isnan(want) && v == -kInf &&
+            (step.op == Pointwise::Gelu || step.op == Pointwise::GeluTanh || step.op == Pointwise::Silu)) {
+          EXPECT_NEAR(y[static_cast<size_t>(i)], 0, 1e-6);
+          continue;
+        }
         // an erf or e^v of float32 accuracy, times v where the step does that
         const double absolute = 1e-6 * std::fmax(1.0, std::fmin(std::fabs(v), 6.0));
         EXPECT_TRUE(near(y[static_cast<size_t>(i)], want, absolute, 1e-6)) << "step " << op << " of " << v;

@@ -61,29 +61,30 @@ inline void max_row(const PoolJob& job, const float* x, float* y, const PoolSpan
 }
 
 // Any window: one pixel, V vectors.
-template <int V>
+template <bool kAverage, int V>
 inline void pool_pixel(const PoolJob& job, const float* x, float* y, const PoolSpan& rows, const PoolSpan& columns,
                        int lanes) {
   const ConvShape& s = job.shape;
   F most[V];
-  unrolled<V>([&](auto v) HEARTH_UNROLLED { most[v.value] = job.average ? fzero() : fset(-INFINITY); });
+  unrolled<V>([&](auto v) HEARTH_UNROLLED { most[v.value] = kAverage ? fzero() : fset(-INFINITY); });
   for (int64_t r = rows.first; r < rows.end; ++r)
     for (int64_t c = columns.first; c < columns.end; ++c) {
       const int64_t at = (rows.start + r * s.dilation_height) * s.width + columns.start + c * s.dilation_width;
       const float* from = x + at * s.channels;
       unrolled<V>([&](auto v) HEARTH_UNROLLED {
         const F a = V > 1 ? load(from + v.value * kLanes) : load_some(from, lanes);
-        most[v.value] = job.average ? add(most[v.value], a) : max_nan(most[v.value], a);
+        most[v.value] = kAverage ? add(most[v.value], a) : max_nan(most[v.value], a);
       });
     }
   const int64_t inside = (rows.end - rows.first) * (columns.end - columns.first);
   // A window over pads alone has nothing to average.
   const F count = fset(static_cast<float>(larger(1, job.count_include_pad ? rows.counted * columns.counted : inside)));
   unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    store_some(y + v.value * kLanes, job.average ? div(most[v.value], count) : most[v.value], V > 1 ? kLanes : lanes);
+    store_some(y + v.value * kLanes, kAverage ? div(most[v.value], count) : most[v.value], V > 1 ? kLanes : lanes);
   });
 }
 
+template <bool kAverage>
 inline void pool_any_row(const PoolJob& job, const float* x, float* y, const PoolSpan& rows) {
   const ConvShape& s = job.shape;
   constexpr int V = 4;
@@ -91,9 +92,10 @@ inline void pool_any_row(const PoolJob& job, const float* x, float* y, const Poo
     const PoolSpan columns =
         pool_span(o, s.stride_width, s.pad_left, s.kernel_width, s.dilation_width, s.width, job.pad_right);
     int64_t c = 0;
-    for (; c + V * kLanes <= s.channels; c += V * kLanes) pool_pixel<V>(job, x + c, y + c, rows, columns, kLanes);
+    for (; c + V * kLanes <= s.channels; c += V * kLanes)
+      pool_pixel<kAverage, V>(job, x + c, y + c, rows, columns, kLanes);
     for (; c < s.channels; c += kLanes)
-      pool_pixel<1>(job, x + c, y + c, rows, columns, static_cast<int>(smaller(kLanes, s.channels - c)));
+      pool_pixel<kAverage, 1>(job, x + c, y + c, rows, columns, static_cast<int>(smaller(kLanes, s.channels - c)));
   }
 }
 
@@ -110,12 +112,13 @@ using PoolFunction = void (*)(const PoolJob& job, const float* x, float* y, cons
 
 inline PoolFunction pool_function(const PoolJob& job) {
   const ConvShape& s = job.shape;
-  if (job.average || s.dilation_width != 1) return pool_any_row;
+  if (job.average) return pool_any_row<true>;
+  if (s.dilation_width != 1) return pool_any_row<false>;
   if (s.kernel_width == 2 && s.stride_width == 2) return max_rows<2, 2>;
   if (s.kernel_width == 3 && s.stride_width == 1) return max_rows<3, 1>;
   if (s.kernel_width == 3 && s.stride_width == 2) return max_rows<3, 2>;
   if (s.kernel_width == 5 && s.stride_width == 1) return max_rows<5, 1>;
-  return pool_any_row;
+  return pool_any_row<false>;
 }
 
 }  // namespace
