@@ -38,6 +38,7 @@ Result<std::unique_ptr<Prepared>> pack_right_factor(const Tensor& tensor, int64_
   packed->k = k;
   packed->n = n;
   ASSIGN_OR_RETURN(packed->panels, pack_matrix(tensor.data<float>(), row_stride, column_stride, k, n));
+  packed->bytes = packed->panels.bytes();
   packed->replaces = 1u << 1;
   return packed;
 }
@@ -126,6 +127,7 @@ Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, cons
   const size_t bytes = kernels.packed_conv_bytes(shape, packed->algorithm, Factors::F32);
   ASSIGN_OR_RETURN(packed->panels, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
   kernels.pack_conv(weight.data<float>(), shape, packed->algorithm, Factors::F32, packed->panels.mutable_raw());
+  packed->bytes = bytes;
   packed->replaces = 1u << 1;
   return packed;
 }

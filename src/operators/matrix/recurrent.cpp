@@ -193,12 +193,14 @@ Result<std::unique_ptr<Prepared>> pack_recurrent(std::span<const Tensor* const> 
   const int64_t columns = gates * hidden;
   for (int64_t d = 0; d < w->dim(0); ++d) {
     ASSIGN_OR_RETURN(Tensor panels, pack_matrix(w->data<float>() + d * columns * inputs, 1, inputs, inputs, columns));
+    packed->bytes += panels.bytes();
     packed->w.push_back(std::move(panels));
     auto& held = packed->r.emplace_back();
     int64_t first = 0;
     for (const int64_t part : parts) {
       const float* from = r->data<float>() + (d * columns + first) * hidden;
       ASSIGN_OR_RETURN(panels, pack_matrix(from, 1, hidden, hidden, part * hidden));
+      packed->bytes += panels.bytes();
       held.push_back({first, std::move(panels)});
       first += part * hidden;
     }

@@ -211,9 +211,12 @@ TEST(FusedAttention, AgreesWithPlainLoops) {
     const Tensor q = random_floats({c.batch, c.s, c.heads * c.size}, 1),
                  k = random_floats({c.batch, c.t, c.kv_heads * c.size}, 2),
                  v = random_floats({c.batch, c.t, c.kv_heads * c.value_size}, 3);
-    std::vector<Value> inputs{q, k, v};
-    Tensor mask;
-    if (!c.mask.empty()) inputs.emplace_back(mask = random_floats(c.mask, 4));
+    const Tensor mask = c.mask.empty() ? Tensor() : random_floats(c.mask, 4);
+    std::vector<Value> inputs(c.mask.empty() ? 3 : 4);
+    inputs[0] = q;
+    inputs[1] = k;
+    inputs[2] = v;
+    if (mask) inputs[3] = mask;
     TestCall call("Attention", 1, inputs, 1, "hearth");
     call.with("heads", graph::Attribute::Data(c.heads)).with("kv_heads", graph::Attribute::Data(c.kv_heads));
     call.with("scale", graph::Attribute::Data(0.25f));

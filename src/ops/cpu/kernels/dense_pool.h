@@ -15,17 +15,17 @@ struct PoolSpan {
   int64_t start, first, end, counted;
 };
 
+// Not tap by tap: a window may have millions of taps that all miss the image.
+inline int64_t taps_before(int64_t edge, int64_t start, int64_t kernel, int64_t dilation) {
+  if (edge <= start) return 0;
+  return smaller(kernel, (edge - start + dilation - 1) / dilation);
+}
 inline PoolSpan pool_span(int64_t out, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation, int64_t size,
                           int64_t pad_end) {
-  PoolSpan s{out * stride - pad, 0, 0, 0};
-  for (int64_t k = 0; k < kernel; ++k) {
-    const int64_t at = s.start + k * dilation;
-    if (at < 0) ++s.first;
-    if (at < size) ++s.end;
-    if (at < size + pad_end) ++s.counted;
-  }
-  s.end = larger(s.end, s.first);
-  return s;
+  const int64_t start = out * stride - pad;
+  const int64_t first = taps_before(0, start, kernel, dilation);
+  return {start, first, larger(first, taps_before(size, start, kernel, dilation)),
+          taps_before(size + pad_end, start, kernel, dilation)};
 }
 
 // One output row of a maximum with a window K columns wide, stride S, for V vectors of channels.
@@ -77,7 +77,8 @@ inline void pool_pixel(const PoolJob& job, const float* x, float* y, const PoolS
       });
     }
   const int64_t inside = (rows.end - rows.first) * (columns.end - columns.first);
-  const F count = fset(static_cast<float>(job.count_include_pad ? rows.counted * columns.counted : inside));
+  // A window over pads alone has nothing to average.
+  const F count = fset(static_cast<float>(larger(1, job.count_include_pad ? rows.counted * columns.counted : inside)));
   unrolled<V>([&](auto v) HEARTH_UNROLLED {
     store_some(y + v.value * kLanes, kAverage ? div(most[v.value], count) : most[v.value], V > 1 ? kLanes : lanes);
   });
