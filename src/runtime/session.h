@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "passes/pipeline.h"
+#include "runtime/caller_memory.h"
 #include "runtime/program.h"
 #include "runtime/session_memory.h"
 
@@ -17,9 +18,11 @@ using passes::OptLevel;
 struct SessionOptions {
   OptLevel level = OptLevel::All;
   std::vector<std::string> disabled_passes;
-  int threads = 0;          // 0: one per core this process may use
-  size_t memory_limit = 0;  // bytes of tensors at one time; 0: none
-  bool keep_memory = true;  // free blocks stay for the next run
+  int threads = 0;                    // 0: one per core this process may use
+  size_t memory_limit = 0;            // bytes of tensors at one time; 0: none
+  bool keep_memory = true;            // free blocks stay for the next run
+  bool shrink_memory = true;          // but those that a run did not need go when it ends
+  CallerMemory::Allocator allocator;  // instead of the session's own memory; empty: none
   // Weights that kernels hold in a form of their own stay in model() as well: for writing the model to a file.
   bool keep_weights = false;
   CustomOperators custom;
@@ -58,11 +61,12 @@ class Session {
   const graph::Model& model() const { return model_; }  // as it runs; see keep_weights
   const passes::Report& report() const { return report_; }
   const GraphProgram& program() const { return *program_; }
-  MemoryStats memory() const { return memory_.stats(); }
+  MemoryStats memory() const { return caller_memory_ ? caller_memory_->stats() : memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 
  private:
   Session(graph::Model model, SessionOptions options);
+  TensorMemory& tensor_memory();
   Result<> prepare();
   Result<std::vector<Value>> bind(std::span<const Feed> feeds) const;
 
@@ -72,6 +76,7 @@ class Session {
   std::vector<Port> inputs_, overridable_, outputs_;
   std::unique_ptr<GraphProgram> program_;
   SessionMemory memory_;
+  std::unique_ptr<CallerMemory> caller_memory_;  // nullptr: memory_
   ops::cpu::ThreadPool pool_;
   std::mutex pool_lock_;  // a run that finds the threads busy does without them
 };
