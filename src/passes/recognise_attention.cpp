@@ -113,6 +113,18 @@ std::optional<Heads> find_joint_heads(const Matcher& matcher, const Part& part) 
   return found;
 }
 
+// The value before factors that nobody else reads; they go into the scale.
+ValueId unscaled(const Matcher& matcher, ValueId id, double& scale) {
+  for (int step = 0; step < kMaxChain && matcher.sole(id); ++step) {
+    const int32_t at = matcher.producer(id);
+    const auto scaled = at != graph::Uses::kNone ? matcher.times_number(matcher.node(at)) : std::nullopt;
+    if (!scaled) break;
+    scale *= scaled->number;
+    id = scaled->value;
+  }
+  return id;
+}
+
 // Up from an input of a product to what was split into heads, through Transpose and factors.
 std::optional<Heads> find_heads(const Matcher& matcher, ValueId id, const Permutation& wanted) {
   Heads found;
@@ -146,12 +158,9 @@ std::optional<Heads> find_heads(const Matcher& matcher, ValueId id, const Permut
       if (joint) joint->scale = found.scale;
       return joint;
     }
-    const int32_t at = matcher.producer(id);
-    const auto scaled =
-        at != graph::Uses::kNone && matcher.sole(id) ? matcher.times_number(matcher.node(at)) : std::nullopt;
-    if (!scaled) return std::nullopt;
-    found.scale *= scaled->number;
-    id = scaled->value;
+    const ValueId above = unscaled(matcher, id, found.scale);
+    if (above == id) return std::nullopt;
+    id = above;
   }
   return std::nullopt;
 }
@@ -173,27 +182,22 @@ struct Scores {
 };
 Scores find_scores(const Matcher& matcher, ValueId id) {
   Scores found;
-  for (int step = 0; step < kMaxChain; ++step) {
-    if (!matcher.sole(id) || !matcher.is_float(id)) return {};
-    found.product = matcher.maker(id, "MatMul");
-    if (found.product != nullptr) return found;
-    const int32_t at = matcher.producer(id);
-    const auto scaled = at != graph::Uses::kNone ? matcher.times_number(matcher.node(at)) : std::nullopt;
-    if (!scaled) return {};
-    found.scale *= scaled->number;
-    id = scaled->value;
-  }
-  return {};
+  id = unscaled(matcher, id, found.scale);
+  if (matcher.is_float(id)) found.product = matcher.sole_maker(id, "MatMul");
+  return found;
 }
 
-// A mask must not make the scores larger: each of its sizes is 1 or that of the scores.
-bool is_mask(const Matcher& matcher, ValueId mask, ValueId scores) {
+// A mask must not make the scores [batch, heads, rows, keys] larger: each of its sizes is 1 or theirs.
+bool is_mask(const Matcher& matcher, ValueId mask, ValueId scores, const Heads& q, const Heads& k) {
   const Shape *own = matcher.shape(mask), *whole = matcher.shape(scores);
   if (!matcher.is_float(mask) || own == nullptr || whole == nullptr || whole->size() != 4 || own->size() > 4)
     return false;
-  const size_t missing = 4 - own->size();
-  for (size_t i = 0; i < own->size(); ++i)
-    if (!((*own)[i].size == 1 || matcher.same_size(mask, i, scores, i + missing))) return false;
+  for (size_t i = 0; i < own->size(); ++i) {
+    const size_t axis = i + 4 - own->size();
+    if (matcher.spreads_over(mask, i, scores, axis)) continue;
+    // The rows of q and k, which the scores have as rows and columns.
+    if (axis < 2 || !matcher.spreads_over(mask, i, axis == 2 ? q.source : k.source, 1)) return false;
+  }
   return true;
 }
 
@@ -213,17 +217,18 @@ std::optional<Attention> find_attention(const Matcher& matcher, const Node& prod
   if ((axis != -1 && axis != 3) || shape == nullptr || shape->size() != 4) return std::nullopt;
 
   Attention found;
+  ValueId scored = masked;
   Scores scores = find_scores(matcher, masked);
   if (scores.product == nullptr) {
     const Node* add = matcher.sole_maker(masked, "Add");
     if (add == nullptr || !matcher.is_binary(*add, "Add")) return std::nullopt;
     for (const size_t i : {0, 1}) {
       scores = find_scores(matcher, add->inputs[i]);
-      if (scores.product == nullptr || !is_mask(matcher, add->inputs[1 - i], add->inputs[i])) continue;
       found.mask = add->inputs[1 - i];
-      break;
+      scored = add->inputs[i];
+      if (scores.product != nullptr) break;
     }
-    if (found.mask == kNoValue) return std::nullopt;
+    if (scores.product == nullptr) return std::nullopt;
   }
 
   const auto q = find_heads(matcher, scores.product->inputs[0], kHeadsFirst);
@@ -237,10 +242,13 @@ std::optional<Attention> find_attention(const Matcher& matcher, const Node& prod
   if (q->parts != kNoValue && !takes_all_three(matcher, *q, *k, *v)) return std::nullopt;
   if (!matcher.same_size(q->source, 0, k->source, 0) || !matcher.same_size(q->source, 0, v->source, 0))
     return std::nullopt;
+  if (found.mask != kNoValue && !is_mask(matcher, found.mask, scored, *q, *k)) return std::nullopt;
   found.q = *q;
   found.k = *k;
   found.v = *v;
-  found.scale = scores.scale * q->scale * k->scale;
+  for (Heads* heads : {&found.q, &found.k})
+    if (heads->parts == kNoValue) heads->source = unscaled(matcher, heads->source, heads->scale);
+  found.scale = scores.scale * found.q.scale * found.k.scale;
   return std::isfinite(static_cast<float>(found.scale)) ? std::optional(found) : std::nullopt;
 }
 
