@@ -14,7 +14,7 @@ namespace {
 
 struct DepthwiseTile {
   const ConvShape* shape;
-  const float* x;  // the image at this block of channels
+  const float* x;  // the image at a block of channels
   int64_t x_stride, row_stride;
   const float* w;     // all taps of this block
   const float* bias;  // of this block or nullptr
@@ -24,90 +24,102 @@ struct DepthwiseTile {
   int64_t first_tap, end_tap;  // rows of the kernel that lie in the image
   int64_t from;                // pixels before this one belong to another tile: not stored
   const ProgramClamp* clamp;
+
+  void advance(int vectors) {  // to the next block of channels
+    x += vectors * kLanes;
+    w += vectors * kLanes * shape->kernel_height * shape->kernel_width;
+    if (bias != nullptr) bias += vectors * kLanes;
+    y += vectors * kLanes;
+  }
 };
 
 template <bool kTail, int N>
-inline HEARTH_UNROLLED void finish_depthwise(const DepthwiseTile& t, F* sum, int lanes) {
+inline HEARTH_UNROLLED void finish_depthwise(const DepthwiseTile& t, float* y, F* sum, int lanes) {
   if (t.clamp->on) {
     const F low = fset(t.clamp->low), high = fset(t.clamp->high);
     unrolled<N>([&](auto p) HEARTH_UNROLLED { sum[p.value] = min(high, max(low, sum[p.value])); });
   }
   unrolled<N>([&](auto p) HEARTH_UNROLLED {
     if (p.value < t.from) return;
-    float* y = t.y + (p.value - t.from) * t.y_stride;
     if constexpr (kTail)
       store(y, sum[p.value], lanes);
     else
       store(y, sum[p.value]);
+    y += t.y_stride;
   });
 }
 
-// P pixels of a kernel K columns wide with stride S, dilation 1. kTail: only `lanes` channels are left.
+// P pixels of a kernel K columns wide with stride S, dilation 1, over `blocks` vectors of channels. kTail: of the one
+// vector only `lanes` channels are left.
 template <int K, int S, int P, bool kTail>
-__attribute__((noinline)) void depthwise_row(const DepthwiseTile& t, int lanes) {
+__attribute__((noinline)) void depthwise_row(DepthwiseTile t, int64_t blocks, int lanes) {
   constexpr int kColumns = (P - 1) * S + K;
-  const uint64_t width = static_cast<uint64_t>(t.shape->width);
-  const F start = t.bias == nullptr ? fzero() : kTail ? load(t.bias, lanes) : load(t.bias);
-  F sum[P];
-  unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[p.value] = start; });
-  for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
-    const int64_t row = (t.top + tap * t.shape->dilation_height) * t.row_stride + t.left * t.x_stride;
-    const float* taps = t.w + tap * K * kLanes;
-    F w[K];
-    unrolled<K>([&](auto k) HEARTH_UNROLLED { w[k.value] = load(taps + k.value * kLanes); });
-    unrolled<kColumns>([&](auto j) HEARTH_UNROLLED {
-      if (static_cast<uint64_t>(t.left + j.value) >= width) return;
-      const float* from = t.x + (row + j.value * t.x_stride);
-      F x;
-      if constexpr (kTail)
-        x = load(from, lanes);
-      else
-        x = load(from);
-      unrolled<K>([&](auto k) HEARTH_UNROLLED {
-        constexpr int kAt = decltype(j)::value - decltype(k)::value, kPixel = kAt / S;
-        if constexpr (kAt >= 0 && kAt % S == 0 && kPixel < P) sum[kPixel] = fma(x, w[k.value], sum[kPixel]);
-      });
-    });
-  }
-  finish_depthwise<kTail, P>(t, sum, lanes);
-}
-
-// Any kernel, stride and dilation: P pixels times V vectors, of which the last has `lanes` channels (V > 1: all).
-template <int P, int V>
-__attribute__((noinline)) void depthwise_any(const DepthwiseTile& t, int lanes) {
-  const ConvShape& s = *t.shape;
-  const int64_t block = s.kernel_height * s.kernel_width * kLanes;
-  F sum[P][V];
-  unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    const F start = t.bias == nullptr ? fzero() : load_some(t.bias + v.value * kLanes, V > 1 ? kLanes : lanes);
-    unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[p.value][v.value] = start; });
-  });
-  for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
-    const int64_t row = (t.top + tap * s.dilation_height) * t.row_stride;
-    for (int64_t k = 0; k < s.kernel_width; ++k) {
-      const float* taps = t.w + (tap * s.kernel_width + k) * kLanes;
-      const int64_t column = t.left + k * s.dilation_width;
-      unrolled<P>([&](auto p) HEARTH_UNROLLED {
-        const int64_t at = column + p.value * s.stride_width;
-        if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(s.width)) return;
-        const float* from = t.x + (row + at * t.x_stride);
-        unrolled<V>([&](auto v) HEARTH_UNROLLED {
-          const F x = V > 1 ? load(from + v.value * kLanes) : load_some(from, lanes);
-          sum[p.value][v.value] = fma(x, load(taps + v.value * block), sum[p.value][v.value]);
-        });
+  uint32_t inside = 0;
+  for (int j = 0; j < kColumns; ++j)
+    if (t.left + j >= 0 && t.left + j < t.shape->width) inside |= 1u << j;
+  const int64_t tap_step = t.shape->dilation_height * t.row_stride;
+  const int64_t start_at = t.top * t.row_stride + t.left * t.x_stride;
+  for (; blocks > 0; --blocks, t.advance(1)) {
+    const F start = t.bias == nullptr ? fzero() : kTail ? load(t.bias, lanes) : load(t.bias);
+    F sum[P];
+    unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[p.value] = start; });
+    for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
+      const float* taps = t.w + tap * K * kLanes;
+      F w[K];
+      unrolled<K>([&](auto k) HEARTH_UNROLLED { w[k.value] = load(taps + k.value * kLanes); });
+      int64_t at = start_at + tap * tap_step;  // of a column that may be outside
+      unrolled<kColumns>([&](auto j) HEARTH_UNROLLED {
+        if ((inside & 1u << j.value) != 0) {
+          F x;
+          if constexpr (kTail)
+            x = load(t.x + at, lanes);
+          else
+            x = load(t.x + at);
+          unrolled<K>([&](auto k) HEARTH_UNROLLED {
+            constexpr int kAt = decltype(j)::value - decltype(k)::value, kPixel = kAt / S;
+            if constexpr (kAt >= 0 && kAt % S == 0 && kPixel < P) sum[kPixel] = fma(x, w[k.value], sum[kPixel]);
+          });
+        }
+        at += t.x_stride;
       });
     }
+    finish_depthwise<kTail, P>(t, t.y, sum, lanes);
   }
-  unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    F one[P];
-    unrolled<P>([&](auto p) HEARTH_UNROLLED { one[p.value] = sum[p.value][v.value]; });
-    DepthwiseTile part = t;
-    part.y += v.value * kLanes;
-    finish_depthwise<V == 1, P>(part, one, lanes);
-  });
 }
 
-using DepthwiseFunction = void (*)(const DepthwiseTile& tile, int lanes);
+// Any kernel, stride and dilation: P pixels times `blocks` times V vectors. V == 1: `lanes` channels in each.
+template <int P, int V>
+__attribute__((noinline)) void depthwise_any(DepthwiseTile t, int64_t blocks, int lanes) {
+  const ConvShape& s = *t.shape;
+  const int64_t next = s.kernel_height * s.kernel_width * kLanes;
+  for (; blocks > 0; --blocks, t.advance(V)) {
+    F sum[V][P];
+    unrolled<V>([&](auto v) HEARTH_UNROLLED {
+      const F start = t.bias == nullptr ? fzero() : load_some(t.bias + v.value * kLanes, V > 1 ? kLanes : lanes);
+      unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[v.value][p.value] = start; });
+    });
+    for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
+      const int64_t row = (t.top + tap * s.dilation_height) * t.row_stride;
+      for (int64_t k = 0; k < s.kernel_width; ++k) {
+        const float* taps = t.w + (tap * s.kernel_width + k) * kLanes;
+        const int64_t column = t.left + k * s.dilation_width;
+        unrolled<P>([&](auto p) HEARTH_UNROLLED {
+          const int64_t at = column + p.value * s.stride_width;
+          if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(s.width)) return;
+          const float* from = t.x + (row + at * t.x_stride);
+          unrolled<V>([&](auto v) HEARTH_UNROLLED {
+            const F x = V > 1 ? load(from + v.value * kLanes) : load_some(from, lanes);
+            sum[v.value][p.value] = fma(x, load(taps + v.value * next), sum[v.value][p.value]);
+          });
+        });
+      }
+    }
+    unrolled<V>([&](auto v)
+                    HEARTH_UNROLLED { finish_depthwise<V == 1, P>(t, t.y + v.value * kLanes, sum[v.value], lanes); });
+  }
+}
+
+using DepthwiseFunction = void (*)(DepthwiseTile tile, int64_t blocks, int lanes);
 
 // How a shape is cut: a tile has `pixels` pixels of a row and `vectors` vectors where those are left, else one.
 struct DepthwisePlan {
@@ -175,22 +187,20 @@ inline void depthwise_tiles(const ConvJob& job, const DepthwisePlan& plan, int64
     const float* x = job.x + image * s.height * t.row_stride;
     const int64_t pixel = row * s.out_width + begin;
     float* y = job.y + pixel * job.y_stride;
-    for (int64_t c = channel0; c < channel1;) {
-      const int64_t left = channel1 - c;
-      t.x = x + c;
-      t.w = static_cast<const float*>(job.w) + c * taps;
-      t.bias = job.bias != nullptr ? job.bias + c : nullptr;
-      t.y = y + c;
-      if (plan.many != nullptr && left >= plan.vectors * kLanes) {
-        plan.many(t, kLanes);
-        c += plan.vectors * kLanes;
-      } else if (left >= kLanes) {
-        plan.one(t, kLanes);
-        c += kLanes;
-      } else {
-        plan.tail(t, static_cast<int>(left));
-        c = channel1;
-      }
+    t.x = x + channel0;
+    t.w = static_cast<const float*>(job.w) + channel0 * taps;
+    t.bias = job.bias != nullptr ? job.bias + channel0 : nullptr;
+    t.y = y + channel0;
+    int64_t blocks = (channel1 - channel0) / kLanes;
+    if (plan.many != nullptr && blocks >= plan.vectors) {
+      plan.many(t, blocks / plan.vectors, kLanes);
+      t.advance(static_cast<int>(blocks - blocks % plan.vectors));
+      blocks %= plan.vectors;
+    }
+    plan.one(t, blocks, kLanes);
+    if (const int left = static_cast<int>((channel1 - channel0) % kLanes); left > 0) {
+      t.advance(static_cast<int>(blocks));
+      plan.tail(t, 1, left);
     }
     apply_program(program, y + channel0, job.y_stride, pixel, end - begin, channel0, channel1 - channel0);
   }
