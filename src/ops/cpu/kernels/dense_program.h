@@ -29,11 +29,7 @@ inline F erf(F x) {
   q = fma(q, s, fset(1.15590699e-1f));
   q = fma(q, s, fset(5.05291045e-1f));
   q = fma(q, s, fset(1.0f));
-<<<<<<< HEAD
-  return max(fset(-1.0f), min(fset(1.0f), div(mul(t, p), q)));
-=======
   return max(fset(-1.0f), min(fset(1.0f), quotient(mul(t, p), q)));
->>>>>>> g-rows
 }
 
 // 1 / (1 + e^-x); x is held where e^-x and its reciprocal are still floats.
@@ -73,11 +69,6 @@ inline F mish(F x) {
 // x times the normal distribution's integral, whose odd part is a rational approximation; 1e-6 absolute. Below -5.4
 // the factor is held: the result is -1e-7 and shrinks no more.
 inline F gelu(F x) {
-<<<<<<< HEAD
-  const F half = mul(x, fset(0.5f)), y = fma(half, erf(mul(x, fset(0.70710678f))), half);
-  // where erf is -1 in float32 its error must not grow with x
-  return where_less(x, fset(-5.6f), mul(x, fzero()), y);
-=======
   x = max(fset(-5.4f), x);
   const F c = min(fset(5.4f), x), s = mul(c, c);
   F p = fset(8.85861937e-6f);
@@ -92,7 +83,6 @@ inline F gelu(F x) {
   q = fma(q, s, fset(3.29259604e-1f));
   q = fma(q, s, fset(1.0f));
   return mul(x, add(fset(0.5f), quotient(mul(c, p), q)));
->>>>>>> g-rows
 }
 
 inline F gelu_tanh(F x) {  // x (1 + tanh u) / 2 = x sigmoid(2u); below -12 the factor is held: the result is 0
