@@ -33,7 +33,8 @@ ConvShape square(int64_t batch, int64_t size, int64_t channels, int64_t out, int
 
 struct Options {
   int64_t more_x = 0, more_y = 0;
-  bool bias = true, program = false;
+  bool bias = true;
+  Steps steps = Steps::None;
   Factors factors = Factors::F32;
 };
 
@@ -59,7 +60,7 @@ std::vector<Want> plain_conv(const ConvShape& s, const Options& o, const std::ve
                     factor(w[static_cast<size_t>(((oc * channels + c) * s.kernel_height + ky) * s.kernel_width + kx)],
                            o.factors));
         }
-      if (o.program) sum = program.apply(sum, row, oc);
+      sum = program.apply(sum, row, oc);
     }
   }
   return want;
@@ -72,7 +73,7 @@ void check(const ConvShape& s, const Options& o = {}) {
                            w = normal_floats(s.out_channels * s.channels / s.groups * s.kernel_height * s.kernel_width,
                                              2),
                            bias = normal_floats(s.out_channels, 3);
-  const TestProgram program(rows, s.out_channels);
+  const TestProgram program(o.steps, rows, s.out_channels);
   const std::vector<Want> want = plain_conv(s, o, x, w, bias, program);
   for (Isa isa : dense_sets_of_this_machine()) {
     const DenseKernels& kernels = dense_kernels(isa);
@@ -84,17 +85,16 @@ void check(const ConvShape& s, const Options& o = {}) {
     Scratch packed(kernels.packed_conv_bytes(s, ConvAlgorithm::Direct, o.factors));
     kernels.pack_conv(w.data(), s, ConvAlgorithm::Direct, o.factors, packed.data());
     const std::vector<float> y = run_with_threads(rows * y_stride, what, [&](ThreadPool* pool, float* out) {
-      ConvJob job{.shape = s,
-                  .algorithm = ConvAlgorithm::Direct,
-                  .factors = o.factors,
-                  .x = x.data(),
-                  .x_stride = x_stride,
-                  .w = packed.data(),
-                  .bias = o.bias ? bias.data() : nullptr,
-                  .y = out,
-                  .y_stride = y_stride,
-                  .program = {}};
-      if (o.program) job.program = program.program();
+      const ConvJob job{.shape = s,
+                        .algorithm = ConvAlgorithm::Direct,
+                        .factors = o.factors,
+                        .x = x.data(),
+                        .x_stride = x_stride,
+                        .w = packed.data(),
+                        .bias = o.bias ? bias.data() : nullptr,
+                        .y = out,
+                        .y_stride = y_stride,
+                        .program = program.program()};
       Scratch scratch(kernels.conv_scratch(job, pool != nullptr ? pool->threads() : 1));
       kernels.conv(job, scratch.data(), pool);
     });
@@ -116,18 +116,18 @@ TEST(DenseConv, KernelsStridesAndPads) {
     for (int64_t stride : {1, 2, 3})
       for (int64_t pad : {0, 1, 2}) {
         check(square(1, 13, 5, 35, kernel, stride, pad));
-        check(square(2, 9, 16, 8, kernel, stride, pad), {.program = true});
+        check(square(2, 9, 16, 8, kernel, stride, pad), {.steps = Steps::EverySpread});
       }
 }
 
 TEST(DenseConv, FirstLayers) {
-  check(square(1, 37, 3, 64, 7, 2, 3), {.program = true});
+  check(square(1, 37, 3, 64, 7, 2, 3), {.steps = Steps::EverySpread});
   check(square(2, 20, 3, 32, 3, 2, 1));
   check(square(1, 23, 1, 32, 3, 2, 1));
 }
 
 TEST(DenseConv, DilationsAndUnevenShapes) {
-  check(square(1, 17, 6, 20, 3, 1, 2, 2), {.program = true});
+  check(square(1, 17, 6, 20, 3, 1, 2, 2), {.steps = Steps::EverySpread});
   check(square(2, 19, 4, 33, 3, 2, 3, 3));
   check(sized({.batch = 2,
                .height = 11,
@@ -143,7 +143,7 @@ TEST(DenseConv, DilationsAndUnevenShapes) {
                .pad_top = 1,
                .pad_left = 0},
               0, 3),
-        {.program = true});
+        {.steps = Steps::EverySpread});
   check(
       sized({.height = 9, .width = 8, .channels = 5, .out_channels = 6, .kernel_height = 3, .kernel_width = 2}, 2, 0));
 }
@@ -152,23 +152,32 @@ TEST(DenseConv, PixelStridesOfInputAndOutput) {
   for (int64_t kernel : {1, 3})
     for (int64_t stride : {1, 2})
       for (int64_t pad : {int64_t{0}, kernel / 2}) {
-        check(square(2, 12, 18, 40, kernel, stride, pad), {.more_x = 7, .more_y = 5, .program = true});
+        check(square(2, 12, 18, 40, kernel, stride, pad), {.more_x = 7, .more_y = 5, .steps = Steps::EverySpread});
         check(square(1, 12, 18, 40, kernel, stride, pad), {.more_x = 7, .bias = false});
       }
 }
 
 TEST(DenseConv, Groups) {
-  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.program = true});
-  check(square(2, 10, 12, 9, 3, 2, 0, 1, 3), {.more_x = 3, .more_y = 2, .program = true});
-  check(square(1, 9, 8, 80, 3, 1, 1, 2, 2), {.program = true});
+  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.steps = Steps::EverySpread});
+  check(square(2, 10, 12, 9, 3, 2, 0, 1, 3), {.more_x = 3, .more_y = 2, .steps = Steps::EverySpread});
+  check(square(1, 9, 8, 80, 3, 1, 1, 2, 2), {.steps = Steps::EverySpread});
   check(square(1, 6, 64, 64, 1, 1, 0, 1, 4));
-  check(square(2, 8, 6, 12, 3, 1, 1, 1, 6), {.program = true});
+  check(square(2, 8, 6, 12, 3, 1, 1, 1, 6), {.steps = Steps::EverySpread});
+}
+
+TEST(DenseConv, StepsThatTilesDoBeforeTheyStore) {
+  for (Steps steps : kFoldedSteps) {
+    check(square(2, 17, 8, 45, 3, 1, 1), {.steps = steps});
+    check(square(2, 17, 8, 64, 3, 2, 1), {.more_y = 4, .steps = steps});
+    check(square(1, 9, 8, 80, 3, 1, 1, 1, 2), {.steps = steps});
+    check(square(3, 10, 20, 32, 1), {.steps = steps});
+  }
 }
 
 // Inputs beyond one band: lines of an image, several images in a band, parts of a line.
 TEST(DenseConv, BandsOfTheInput) {
-  check(square(1, 60, 48, 10, 3, 1, 1), {.program = true});
-  check(square(9, 14, 80, 10, 3, 1, 1), {.program = true});
+  check(square(1, 60, 48, 10, 3, 1, 1), {.steps = Steps::EverySpread});
+  check(square(9, 14, 80, 10, 3, 1, 1), {.steps = Steps::EverySpread});
   check(sized({.height = 3,
                .width = 400,
                .channels = 200,
@@ -178,7 +187,7 @@ TEST(DenseConv, BandsOfTheInput) {
                .pad_top = 1,
                .pad_left = 1},
               1, 1),
-        {.program = true});
+        {.steps = Steps::EverySpread});
 }
 
 TEST(DenseConv, OneDimension) {
@@ -192,11 +201,11 @@ TEST(DenseConv, OneDimension) {
                    .stride_width = stride,
                    .pad_left = 4},
                   0, 4),
-            {.program = true});
+            {.steps = Steps::EverySpread});
 }
 
 TEST(DenseConv, LongSumsAndSmallImages) {
-  check(square(1, 7, 300, 64, 3, 1, 1), {.program = true});
+  check(square(1, 7, 300, 64, 3, 1, 1), {.steps = Steps::EverySpread});
   check(square(2, 3, 900, 33, 1, 2, 0));
   check(square(1, 4, 1600, 24, 2, 1, 0));
   check(square(3, 1, 50, 70, 1));
@@ -205,10 +214,10 @@ TEST(DenseConv, LongSumsAndSmallImages) {
 TEST(DenseConv, BrainFloatFactors) {
   for (const int64_t channels : {3, 16})
     for (const int64_t stride : {1, 2}) {
-      check(square(2, 15, channels, 36, 3, stride, 1), {.program = true, .factors = Factors::BF16});
+      check(square(2, 15, channels, 36, 3, stride, 1), {.steps = Steps::EverySpread, .factors = Factors::BF16});
       check(square(2, 8, channels, 36, 1, stride, 0), {.more_x = 2, .more_y = 1, .factors = Factors::BF16});
     }
-  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.program = true, .factors = Factors::BF16});
+  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.steps = Steps::EverySpread, .factors = Factors::BF16});
   check(square(1, 7, 600, 40, 3, 1, 1), {.factors = Factors::BF16});
 }
 
@@ -221,6 +230,7 @@ TEST(DenseConv, ChoosesWhatServesTheShape) {
     EXPECT_EQ(choose(square(1, 56, 64, 64, 3, 1, 2, 2), Factors::F32), ConvAlgorithm::Direct);
     EXPECT_EQ(choose(square(1, 56, 3, 64, 3, 1, 1), Factors::F32), ConvAlgorithm::Direct);
     EXPECT_EQ(choose(square(1, 7, 512, 512, 3, 1, 1), Factors::F32), ConvAlgorithm::Direct);
+    EXPECT_EQ(choose(square(8, 7, 512, 512, 3, 1, 1), Factors::F32), ConvAlgorithm::Winograd);
     EXPECT_EQ(choose(square(1, 56, 64, 64, 1), Factors::F32), ConvAlgorithm::Direct);
     EXPECT_EQ(choose(square(1, 56, 64, 64, 3, 1, 1, 1, 64), Factors::F32), ConvAlgorithm::Depthwise);
     EXPECT_EQ(choose(square(1, 56, 64, 128, 3, 1, 1, 1, 64), Factors::F32), ConvAlgorithm::Direct);

@@ -9,7 +9,8 @@ namespace {
 
 struct Case {
   int64_t m, n, k;
-  bool bias = true, program = false, transposed = false;
+  bool bias = true, transposed = false;
+  Steps steps = Steps::None;
   int64_t more_a = 0, more_c = 0;  // row strides beyond the rows
 };
 
@@ -17,7 +18,7 @@ void check(const Case& s, Factors factors) {
   const int64_t lda = s.k + s.more_a, ldc = s.n + s.more_c;
   const std::vector<float> a = normal_floats(s.m * lda + 1, 1), b = normal_floats(s.k * s.n + 1, 2),
                            bias = normal_floats(s.n, 3);
-  const TestProgram program(s.m, s.n);
+  const TestProgram program(s.steps, s.m, s.n);
   const int64_t row = s.transposed ? 1 : s.n, column = s.transposed ? s.k : 1;
   std::vector<Want> want(static_cast<size_t>(s.m * s.n));
   for (int64_t i = 0; i < s.m; ++i)
@@ -27,7 +28,7 @@ void check(const Case& s, Factors factors) {
       for (int64_t k = 0; k < s.k; ++k)
         w.add(factor(a[static_cast<size_t>(i * lda + k)], factors) *
               factor(b[static_cast<size_t>(k * row + j * column)], factors));
-      if (s.program) w = program.apply(w, i, j);
+      w = program.apply(w, i, j);
     }
   for (Isa isa : dense_sets_of_this_machine()) {
     const DenseKernels& kernels = dense_kernels(isa);
@@ -36,18 +37,17 @@ void check(const Case& s, Factors factors) {
     Scratch packed(kernels.packed_matrix_bytes(s.k, s.n, factors));
     kernels.pack_matrix(b.data(), row, column, s.k, s.n, factors, packed.data());
     const std::vector<float> c = run_with_threads(s.m * ldc, what, [&](ThreadPool* pool, float* out) {
-      MatmulJob job{.m = s.m,
-                    .n = s.n,
-                    .k = s.k,
-                    .a = a.data(),
-                    .lda = lda,
-                    .b = packed.data(),
-                    .factors = factors,
-                    .bias = s.bias ? bias.data() : nullptr,
-                    .c = out,
-                    .ldc = ldc,
-                    .program = {}};
-      if (s.program) job.program = program.program();
+      const MatmulJob job{.m = s.m,
+                          .n = s.n,
+                          .k = s.k,
+                          .a = a.data(),
+                          .lda = lda,
+                          .b = packed.data(),
+                          .factors = factors,
+                          .bias = s.bias ? bias.data() : nullptr,
+                          .c = out,
+                          .ldc = ldc,
+                          .program = program.program()};
       Scratch scratch(kernels.matmul_scratch(job, pool != nullptr ? pool->threads() : 1));
       kernels.matmul(job, scratch.data(), pool);
     });
@@ -76,24 +76,46 @@ TEST(DenseMatmul, AnyLengthOfSums) {
 
 TEST(DenseMatmul, ManyRowsPanelsAndBlocks) {
   check({.m = 700, .n = 96, .k = 48}, Factors::F32);
-  check({.m = 260, .n = 72, .k = 900, .program = true}, Factors::F32);
+  check({.m = 260, .n = 72, .k = 900, .steps = Steps::EverySpread}, Factors::F32);
   check({.m = 1, .n = 1000, .k = 2048}, Factors::F32);
-  check({.m = 4, .n = 2000, .k = 300, .program = true}, Factors::F32);
+  check({.m = 4, .n = 2000, .k = 300, .steps = Steps::EverySpread}, Factors::F32);
 }
 
 TEST(DenseMatmul, StridesProgramsAndTransposedWeights) {
   for (int64_t m : {1, 12, 61})
     for (int64_t n : {24, 64, 77}) {
-      check({.m = m, .n = n, .k = 50, .program = true, .more_a = 3, .more_c = 2}, Factors::F32);
-      check({.m = m, .n = n, .k = 800, .bias = false, .program = true, .transposed = true, .more_a = 1, .more_c = 9},
+      check({.m = m, .n = n, .k = 50, .steps = Steps::EverySpread, .more_a = 3, .more_c = 2}, Factors::F32);
+      check({.m = m,
+             .n = n,
+             .k = 800,
+             .bias = false,
+             .transposed = true,
+             .steps = Steps::EverySpread,
+             .more_a = 1,
+             .more_c = 9},
             Factors::F32);
     }
+}
+
+TEST(DenseMatmul, StepsThatTilesDoBeforeTheyStore) {
+  for (Steps steps : kFoldedSteps)
+    for (int64_t n : {64, 40, 75})
+      for (int64_t m : {1, 4, 33, 300}) {
+        check({.m = m, .n = n, .k = 20, .steps = steps}, Factors::F32);
+        check({.m = m, .n = n, .k = 1100, .steps = steps, .more_c = 1}, Factors::F32);
+      }
 }
 
 TEST(DenseMatmul, BrainFloatFactorsAreRoundedAndSumsAreNot) {
   for (int64_t k : {0, 1, 2, 33, 1700})
     for (int64_t m : {1, 5, 14, 43})
-      check({.m = m, .n = 83, .k = k, .program = m == 5, .transposed = m == 14, .more_a = 1, .more_c = 2},
+      check({.m = m,
+             .n = 83,
+             .k = k,
+             .transposed = m == 14,
+             .steps = m == 5 ? Steps::EverySpread : Steps::None,
+             .more_a = 1,
+             .more_c = 2},
             Factors::BF16);
 }
 
@@ -133,6 +155,32 @@ TEST(DenseMatmul, ARowDoesNotDependOnTheRowsBesideIt) {
         EXPECT_EQ(std::memcmp(alone.data(), &all[static_cast<size_t>(row * n)], alone.size() * sizeof(float)), 0)
             << to_string(isa) << " row " << row;
       }
+    }
+}
+
+TEST(DenseMatmul, NaNGoesThroughTheStepsOfATile) {
+  const int64_t m = 9, n = 36, k = 5;
+  std::vector<float> a = normal_floats(m * k, 6), b = normal_floats(k * n, 7);
+  a[3 * k + 1] = std::nanf("");
+  for (Isa isa : dense_sets_of_this_machine())
+    for (Steps steps : kFoldedSteps) {
+      const DenseKernels& kernels = dense_kernels(isa);
+      const TestProgram program(steps, m, n);
+      Scratch packed(kernels.packed_matrix_bytes(k, n, Factors::F32));
+      kernels.pack_matrix(b.data(), n, 1, k, n, Factors::F32, packed.data());
+      std::vector<float> c(static_cast<size_t>(m * n));
+      const MatmulJob job{.m = m,
+                          .n = n,
+                          .k = k,
+                          .a = a.data(),
+                          .lda = k,
+                          .b = packed.data(),
+                          .c = c.data(),
+                          .ldc = n,
+                          .program = program.program()};
+      kernels.matmul(job, nullptr, nullptr);
+      for (int64_t i = 0; i < m * n; ++i)
+        ASSERT_EQ(std::isnan(c[static_cast<size_t>(i)]), i / n == 3) << to_string(isa) << " element " << i;
     }
 }
 

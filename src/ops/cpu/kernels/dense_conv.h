@@ -225,9 +225,10 @@ hearth::ops::cpu::ConvAlgorithm HEARTH_CPU_ENTRY(dense_choose_conv)(const hearth
   if (s.groups > 1 && s.groups == s.channels && s.groups == s.out_channels) return ConvAlgorithm::Depthwise;
   const bool fits = s.kernel_height == 3 && s.kernel_width == 3 && s.stride_height == 1 && s.stride_width == 1 &&
                     s.dilation_height == 1 && s.dilation_width == 1 && s.groups == 1 && factors == Factors::F32;
-  // Fewer channels or tiles than these do not pay for the transforms.
-  if (fits && s.channels >= 16 && s.out_channels >= 16 && s.out_height >= 10 && s.out_width >= 10)
-    return ConvAlgorithm::Winograd;
+  // Fewer channels or tiles of 4x4 pixels than these do not pay for the transforms and for reading four times the
+  // weights.
+  const int64_t tiles = larger(1, s.batch) * ceil_div(s.out_height, 4) * ceil_div(s.out_width, 4);
+  if (fits && s.channels >= 16 && s.out_channels >= 16 && tiles >= 9) return ConvAlgorithm::Winograd;
   return ConvAlgorithm::Direct;
 }
 

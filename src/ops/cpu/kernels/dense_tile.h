@@ -1,4 +1,4 @@
-// The register tile under matrix products, convolutions and attention: M rows of a times packed columns. A panel is
+// The register tile under matrix products and convolutions: M rows of a times packed columns. A panel is
 // kPanelRows columns wide and has one row of kPanelRows numbers for each k. What a row of the result is does not depend
 // on the tile: sums run over k in ascending order, fma by fma.
 #pragma once
@@ -19,7 +19,10 @@ struct TileRuns {
 // processor's own instruction or as floats.
 enum class Word { Float, Dot, Pair };
 
-// c[M, V * kLanes] = (fresh ? start : c) + a * panels. Strides in words of four bytes.
+// What becomes of a sum before it is stored: NaN goes through all of it.
+enum class Finish { None, Clamp, Prelu };  // min(max(sum, low), high); sum < 0 ? sum * slope[column] : sum
+
+// c[M, V * kLanes] = finish((fresh ? start : c) + a * panels + added). Strides in words of four bytes.
 struct TileCall {
   const float* a = nullptr;
   int64_t lda = 0;
@@ -32,6 +35,11 @@ struct TileCall {
   bool fresh = true;
   const char* ahead = nullptr;  // prefetched from here on, ahead_step bytes for each k; nullptr: nothing
   int64_t ahead_step = 0;
+  const float* added = nullptr;  // as c, or nullptr
+  int64_t ldadded = 0;
+  Finish finish = Finish::None;
+  float low = 0, high = 0;
+  const float* slope = nullptr;
 };
 
 template <Word kWord>
@@ -44,10 +52,46 @@ inline F multiply_add(F x, F w, F sum) {
     return fma(second_of_pair(x), second_of_pair(w), fma(first_of_pair(x), first_of_pair(w), sum));
 }
 
+template <int M, int V>
+inline void fetch_rows(const float* at, int64_t stride) {
+#pragma GCC unroll 1
+  for (int m = 0; m < M; ++m, at += stride)
+#pragma GCC unroll 4
+    for (int i = 0; i < V * kLanes; i += 16) prefetch(at + i);
+}
+
+template <int M, int V>
+inline __attribute__((always_inline)) void finish_sums(const TileCall& t, F (&sum)[M][V]) {
+  if (t.added != nullptr) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[m][v] = add(sum[m][v], load(t.added + m * t.ldadded + v * kLanes));
+  }
+  if (t.finish == Finish::Clamp) {
+    const F low = fset(t.low), high = fset(t.high);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[m][v] = min(high, max(low, sum[m][v]));
+  } else if (t.finish == Finish::Prelu) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const F slope = load(t.slope + v * kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m)
+        sum[m][v] = keep_bits(mul(sum[m][v], slope), bits_less(sum[m][v], fzero()), sum[m][v]);
+    }
+  }
+}
+
 template <int M, int V, Word kWord>
 __attribute__((noinline)) void product_tile(const TileCall& t) {
   constexpr int L = kLanes, P = kPanelRows, kBases = (M + 2) / 3;
   const int64_t lda = t.lda, run = t.runs.run, panel_stride = t.panel_stride;
+  // What the end needs is on its way meanwhile.
+  if (t.added != nullptr) fetch_rows<M, V>(t.added, t.ldadded);
+  if (t.fresh) fetch_rows<M, V>(t.c, t.ldc);
   F sum[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
@@ -66,6 +110,7 @@ __attribute__((noinline)) void product_tile(const TileCall& t) {
       for (int64_t k = 0; k < run; ++k, panel += P) {
         if constexpr (M > 2) {
           prefetch(ahead);
+          if constexpr (M <= 8 && kPanelRows > 16) prefetch(ahead + 64);  // few rows: all of the panel may be new
           ahead += ahead_step;
         }
         F w[V];
@@ -86,19 +131,11 @@ __attribute__((noinline)) void product_tile(const TileCall& t) {
 #pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) a[i] += t.runs.plane_stride - t.runs.runs * t.runs.run_stride;
   }
+  finish_sums(t, sum);
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) store(t.c + m * t.ldc + v * L, sum[m][v]);
-}
-
-// c[M, kPanelRows] (row stride ldc) = (fresh ? start : c) + a * panel. `start`: kPanelRows numbers or nullptr for
-// zeros. a's rows are `lda` apart.
-template <int M>
-inline void dense_tile(const float* a, int64_t lda, TileRuns runs, const float* panel, float* c, int64_t ldc,
-                       const float* start, bool fresh) {
-  product_tile<M, kPanelVectors, Word::Float>(
-      {.a = a, .lda = lda, .runs = runs, .panel = panel, .c = c, .ldc = ldc, .start = start, .fresh = fresh});
 }
 
 }  // namespace
