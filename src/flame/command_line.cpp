@@ -98,8 +98,9 @@ int run_command_line(int argc, char** argv) {
   convert_app->add_option("model", convert_words.model, "An .onnx or .pfm file")->required();
   convert_app->add_option("output", convert_words.output, "The file to write: .onnx or .pfm")->required();
   convert_app
-      ->add_option("--level", convert_words.level, "Rewrite the graph first: 1 basic, 2 extended, 3 all; 0: not at all")
-      ->check(CLI::Range(0, 3))
+      ->add_option("--level", convert_words.level,
+                   "Rewrite the graph first: 1 by the basic passes, which keep to ONNX's operators; 0: not at all")
+      ->check(CLI::Range(0, 1))
       ->capture_default_str();
   convert_app->add_flag("--external-data", convert_words.external, "Weights into a file beside the .onnx");
   convert_app->callback([&] { action = [&](std::stop_token) { return convert(convert_words); }; });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "graph/internal_operators.h"
 #include "passes/rewrite.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kMaxProductDepth = 6;
 constexpr int kMaxOriginSteps = 64;
+constexpr size_t kMaxSpreadValues = 1024;
 // Relative: "1.41421" and "0.044715" are as good as the full digits.
 constexpr double kNear = 1e-5;
 
@@ -189,32 +191,37 @@ Matcher::Product Matcher::product(ValueId id) const {
   return made;
 }
 
-// The value furthest up that has this dimension as its own: through operators that keep all dimensions but the last.
+// The value above that has this dimension as its own, through a node that keeps all dimensions but the last; kNoValue:
+// the node is of another kind.
+ValueId Matcher::above(ValueId id, size_t axis) const {
+  const int32_t at = producer(id);
+  const Shape* sizes = shape(id);
+  if (at == Uses::kNone || sizes == nullptr || axis + 1 >= sizes->size()) return kNoValue;
+  const Node& made = node(at);
+  ValueId from = kNoValue;
+  if (is_internal(made, "MatMul") || is_internal(made, "Pointwise") || is_internal(made, "LayerNormalization") ||
+      is_internal(made, "Attention") || is(made, "LayerNormalization")) {
+    from = made.inputs[0];
+  } else if (is(made, "MatMul") && constant(made.inputs[1]) != nullptr && constant(made.inputs[1])->rank() == 2) {
+    from = made.inputs[0];
+  } else if (is(made, "Split")) {
+    const int64_t along = made.int_or("axis", 0);
+    if (along == -1 || along + 1 == static_cast<int64_t>(sizes->size())) from = made.inputs[0];
+  } else if (const auto scaled = times_number(made)) {
+    from = scaled->value;
+  } else if (is_binary(made, "Add") || is_binary(made, "Mul")) {
+    for (const size_t i : {0, 1})
+      if (const Tensor* row = constant(made.inputs[i]); row != nullptr && row->rank() <= 1) from = made.inputs[1 - i];
+  }
+  const Shape* own = shape(from);
+  return own != nullptr && own->size() == sizes->size() ? from : kNoValue;
+}
+
 ValueId Matcher::origin(ValueId id, size_t axis) const {
   for (int step = 0; step < kMaxOriginSteps; ++step) {
-    const int32_t at = producer(id);
-    const Shape* sizes = shape(id);
-    if (at == Uses::kNone || sizes == nullptr || axis + 1 >= sizes->size()) return id;
-    const Node& made = node(at);
-    ValueId from = kNoValue;
-    if (made.domain == graph::kInternalDomain && made.op_type != "Attention" && !made.inputs.empty())
-      from = made.op_type == "MatMul" || made.op_type == "Pointwise" || made.op_type == "LayerNormalization"
-                 ? made.inputs[0]
-                 : kNoValue;
-    else if (is(made, "MatMul") && constant(made.inputs[1]) != nullptr && constant(made.inputs[1])->rank() == 2)
-      from = made.inputs[0];
-    else if (is(made, "Split")) {
-      const int64_t along = made.int_or("axis", 0);
-      if (along == -1 || along + 1 == static_cast<int64_t>(sizes->size())) from = made.inputs[0];
-    } else if (const auto scaled = times_number(made)) {
-      from = scaled->value;
-    } else if (is_binary(made, "Add") || is_binary(made, "Mul")) {
-      for (const size_t i : {0, 1})
-        if (const Tensor* row = constant(made.inputs[i]); row != nullptr && row->rank() <= 1) from = made.inputs[1 - i];
-    }
-    const Shape* above = shape(from);
-    if (above == nullptr || above->size() != sizes->size()) return id;
-    id = from;
+    const ValueId next = above(id, axis);
+    if (next == kNoValue) break;
+    id = next;
   }
   return id;
 }
@@ -226,6 +233,36 @@ bool Matcher::same_size(ValueId a, size_t axis_a, ValueId b, size_t axis_b) cons
   if (p.known() && q.known()) return p.size == q.size;
   if (!p.symbol.empty() && p.symbol == q.symbol) return true;
   return axis_a == axis_b && axis_a + 1 < x->size() && axis_b + 1 < y->size() && origin(a, axis_a) == origin(b, axis_b);
+}
+
+// A broadcast changes only what was 1: what a size was anywhere above, it is still, or it was 1.
+bool Matcher::spreads_over(ValueId small, size_t axis_small, ValueId large, size_t axis_large) const {
+  const Shape* own = shape(small);
+  if (own == nullptr || axis_small >= own->size()) return false;
+  if ((*own)[axis_small].size == 1) return true;
+  std::vector<std::pair<ValueId, size_t>> todo = {{large, axis_large}};
+  std::set<std::pair<ValueId, size_t>> seen;
+  while (!todo.empty() && seen.size() < kMaxSpreadValues) {
+    const auto [id, axis] = todo.back();
+    todo.pop_back();
+    if (!seen.emplace(id, axis).second) continue;
+    if (same_size(small, axis_small, id, axis)) return true;
+    const Shape* sizes = shape(id);
+    if (sizes == nullptr || axis >= sizes->size()) continue;
+    if (const ValueId next = above(id, axis); next != kNoValue) {
+      todo.emplace_back(next, axis);
+      continue;
+    }
+    const int32_t at = producer(id);
+    if (at == Uses::kNone) continue;
+    const Node& made = node(at);
+    if (!is_binary(made, "Add") && !is_binary(made, "Sub") && !is_binary(made, "Mul") && !is_binary(made, "Div"))
+      continue;
+    for (const ValueId input : made.inputs)
+      if (const Shape* parts = shape(input); parts != nullptr && axis + parts->size() >= sizes->size())
+        todo.emplace_back(input, axis + parts->size() - sizes->size());
+  }
+  return false;
 }
 
 std::string Matcher::unused_name(std::string_view wanted) {

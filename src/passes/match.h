@@ -72,6 +72,10 @@ class Matcher {
   // Two dimensions that have the same size in every run: the same number, the same symbol, or the same rows all along.
   bool same_size(graph::ValueId a, size_t axis_a, graph::ValueId b, size_t axis_b) const;
 
+  // In every run the one dimension is 1 or as large as the other: known from the sizes, or because the second value is
+  // made from values that have it by operators that broadcast.
+  bool spreads_over(graph::ValueId small, size_t axis_small, graph::ValueId large, size_t axis_large) const;
+
   // ---- changes
   graph::ValueId add_constant(std::string_view name, Tensor value);
   graph::ValueId add_value(std::string_view name, graph::Type type);
@@ -88,6 +92,7 @@ class Matcher {
  private:
   bool beside(graph::ValueId number, graph::ValueId value) const;
   bool multiply_in(graph::ValueId id, bool inner, int depth, Product& product) const;
+  graph::ValueId above(graph::ValueId id, size_t axis) const;
   graph::ValueId origin(graph::ValueId id, size_t axis) const;
   void drop_reader(graph::ValueId id, int32_t reader);
   void add_reader(graph::ValueId id, int32_t reader);

@@ -16,6 +16,8 @@ using graph::kNoValue;
 using graph::Node;
 using graph::ValueId;
 
+constexpr int64_t kMaxOnes = 1 << 20;  // longest scale that is made up: a declared size alone must not take memory
+
 struct LayerNorm {
   int32_t last = graph::Uses::kNone;  // the node whose place it takes
   ValueId x = kNoValue;
@@ -197,6 +199,7 @@ Result<int64_t> recognise(graph::Model& model, Graph& graph, const Options& opti
     const ValueId output = matcher.node(found.last).outputs[0];
     if (!matcher.is_float(found.x) || !matcher.is_float(output)) continue;
     if (found.scale == kNoValue) {
+      if (*matcher.last_size(found.x) > kMaxOnes) continue;
       const std::vector<double> ones(static_cast<size_t>(*matcher.last_size(found.x)), 1.0);
       ASSIGN_OR_RETURN(const auto scale, float_vector(ones));
       found.scale = matcher.add_constant(graph.value(output).name + "/scale", *scale);

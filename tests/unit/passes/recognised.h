@@ -1,5 +1,4 @@
-// Models of the tests before and after the passes that recognise patterns, and the operators of the internal domain in
-// plain loops, so that both can be run and compared without the kernels.
+// Models of the tests before and after the passes that recognise patterns: their operators, and their results.
 #pragma once
 
 #include <string>
@@ -7,7 +6,6 @@
 #include <vector>
 
 #include "graph/graph.h"
-#include "runtime/session.h"
 
 namespace hearth::passes {
 
@@ -24,14 +22,11 @@ using Operators = std::vector<std::string>;
 
 const graph::Node* find_node(const graph::Model& model, std::string_view op_type);
 
-// Runs the model of the text as it is and after the passes on the same random inputs (open sizes: "batch" 2, others 3)
+// Runs the model of the text as it is and at level Extended on the same random inputs (open sizes: "batch" 2, others 3)
 // and expects the same outputs up to rounding.
 void expect_same_results(std::string_view text);
 
 // "{0.125, …}": elements of a float constant, in [low, high].
 std::string random_numbers(int64_t count, uint32_t seed, double low = -1, double high = 1);
-
-// Scalar versions of MatMul, Pointwise (the steps that these passes make), LayerNormalization and Attention.
-runtime::CustomOperators reference_operators();
 
 }  // namespace hearth::passes
