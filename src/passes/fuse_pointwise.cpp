@@ -70,7 +70,7 @@ class Fuser {
   }
 
   // The node that makes the form's main input, when it can take the steps up.
-  ptrdiff_t taker(const Node& node, const PointwiseForm& form) const {
+  ptrdiff_t taker(const PointwiseForm& form) const {
     const auto main = static_cast<size_t>(form.main);
     const ptrdiff_t at = producer_[main];
     if (at == kNone || uses_.is_output[main] || uses_.consumers[main].size() != 1) return kNone;
@@ -129,7 +129,7 @@ class Fuser {
     ptrdiff_t best_at = kNone;
     bool best_product = false;
     for (const PointwiseForm& form : forms) {
-      const ptrdiff_t at = taker(node, form);
+      const ptrdiff_t at = taker(form);
       if (at == kNone) continue;
       const bool product = made_[static_cast<size_t>(at)].node.op_type != "Pointwise";
       // A product's epilogue saves a pass over memory that the chain would make anyway; of two products the later one
