@@ -98,6 +98,7 @@ Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t,
   ASSIGN_OR_RETURN(plan->packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
   kernels.pack_conv(w->data<float>(), shape, plan->algorithm, plan->factors, plan->packed.mutable_raw());
   plan->replaces = 1u << 1;
+  plan->bytes = bytes;
   return plan;
 }
 
