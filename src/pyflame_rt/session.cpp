@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "graph/text.h"
-#include "import/read_model.h"
 #include "pyflame_rt/convert.h"
 #include "pyflame_rt/custom.h"
 #include "pyflame_rt/device.h"
@@ -50,6 +49,10 @@ hearth::runtime::SessionOptions session_options(const SessionOptions& options, c
   made.threads = options.num_threads;
   made.memory_limit = static_cast<size_t>(options.memory_limit_mb) << 20;
   made.keep_memory = options.enable_memory_reuse;
+  made.precision =
+      options.precision == Precision::BFloat16 ? hearth::runtime::Precision::BF16 : hearth::runtime::Precision::F32;
+  made.dynamic_batch = compile.dynamic_batch;
+  made.cache_dir = compile.cache_dir;
   for (const auto& [name, shape] : compile.input_shapes) {
     hearth::graph::Shape fixed;
     for (const int64_t size : shape) {
@@ -74,10 +77,7 @@ struct InferenceSession::Impl {
   std::vector<PortInfo> inputs, overridable, outputs;
   std::unique_ptr<hearth::trace::Trace> trace;  // with enable_profiling
 
-  Impl(hearth::graph::Model model, const SessionOptions& options, const CompileOptions& compile,
-       const std::vector<CustomOperator>& operators) {
-    session =
-        value_or_raise(hearth::runtime::Session::open(std::move(model), session_options(options, compile, operators)));
+  Impl(std::unique_ptr<hearth::runtime::Session> opened, const SessionOptions& options) : session(std::move(opened)) {
     inputs = port_infos(session->inputs());
     overridable = port_infos(session->overridable());
     outputs = port_infos(session->outputs());
@@ -103,7 +103,9 @@ struct InferenceSession::Impl {
 InferenceSession::InferenceSession(const std::string& path, const SessionOptions& options,
                                    const CompileOptions& compile, const std::vector<CustomOperator>& operators) {
   check_device(options);
-  impl_ = std::make_unique<Impl>(value_or_raise(hearth::import::read_model(path)), options, compile, operators);
+  impl_ = std::make_unique<Impl>(value_or_raise(hearth::runtime::Session::open(
+                                     std::filesystem::path(path), session_options(options, compile, operators))),
+                                 options);
 }
 
 InferenceSession::InferenceSession(const void* data, size_t bytes, const SessionOptions& options,
@@ -112,8 +114,10 @@ InferenceSession::InferenceSession(const void* data, size_t bytes, const Session
   // A copy: the caller's memory may go when this returns, and the model's constants borrow from it.
   auto copy = std::make_shared<std::vector<std::byte>>(static_cast<const std::byte*>(data),
                                                        static_cast<const std::byte*>(data) + bytes);
-  impl_ = std::make_unique<Impl>(value_or_raise(hearth::import::read_model(std::span<const std::byte>(*copy), copy)),
-                                 options, compile, operators);
+  impl_ = std::make_unique<Impl>(
+      value_or_raise(hearth::runtime::Session::open(std::span<const std::byte>(*copy), copy,
+                                                    session_options(options, compile, operators))),
+      options);
 }
 
 InferenceSession::~InferenceSession() = default;
@@ -173,6 +177,10 @@ std::vector<PassInfo> InferenceSession::passes() const {
     infos.push_back({std::string(pass.name), pass.changes, std::chrono::duration<double, std::micro>(pass.time).count(),
                      pass.disabled});
   return infos;
+}
+
+bool InferenceSession::from_cache() const {
+  return impl_->session->from_cache();
 }
 
 std::string InferenceSession::profile_json() const {

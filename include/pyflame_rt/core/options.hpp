@@ -21,6 +21,12 @@ enum class OptLevel : int {
   All = 3,       // and layouts chosen over the whole graph
 };
 
+// Of the factors in convolutions and matrix products; sums, inputs and outputs are float32 always.
+enum class Precision : int {
+  Float32 = 0,
+  BFloat16 = 1,  // faster where the processor multiplies them, less exact; needs OptLevel::All
+};
+
 struct SessionOptions {
   // "cpu", or "wse", "wse2", "wse3", "cuda:N": a device that this build or machine lacks is Unsupported, unless
   // `fallback` names one that serves.
@@ -32,11 +38,17 @@ struct SessionOptions {
   bool enable_profiling = false;             // every run is recorded; InferenceSession::profile_json()
   int64_t memory_limit_mb = 0;               // tensors of all runs at one time; 0: no limit
   bool enable_memory_reuse = true;           // keep blocks between runs instead of giving them back after each
+  Precision precision = Precision::Float32;
 };
 
 // Fixes what the model leaves open, before anything is optimised.
 struct CompileOptions {
   std::map<std::string, Shape> input_shapes;  // -1: stays dynamic
+  // The first size of every input in input_shapes (of every input when that is empty) stays open.
+  bool dynamic_batch = false;
+  // Folder where the compiled model is kept: the next session of the same model, options, build and processor maps it
+  // instead of compiling. "": none. A file there that is broken or of another build is made again.
+  std::string cache_dir;
 };
 
 // Stops a run from another thread. Copies are the same token.

@@ -75,7 +75,8 @@ class InferenceSession {
 
   MemoryInfo memory() const;
   void trim_memory();                    // free blocks go back to the system
-  std::vector<PassInfo> passes() const;  // what the optimiser did
+  std::vector<PassInfo> passes() const;  // what the optimiser did; empty when from_cache()
+  bool from_cache() const;               // the compiled model was found in CompileOptions::cache_dir
   std::string profile_json() const;      // a Chrome trace of the runs so far; needs enable_profiling
   std::string optimized_text(int64_t max_elements = 16) const;  // the graph as it runs, in ONNX's text form
 
