@@ -9,6 +9,7 @@ from .errors import InvalidArgument
 
 
 def integer(least: int, most: int | None = None) -> Callable[[str, Any], int]:
+    """An int (not a bool) in that range."""
     def check(what: str, value: Any) -> int:
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise InvalidArgument(f"{what}; got {value!r}, need an int")
@@ -21,24 +22,28 @@ def integer(least: int, most: int | None = None) -> Callable[[str, Any], int]:
 
 
 def boolean(what: str, value: Any) -> bool:
+    """True or False, NumPy's as well."""
     if not isinstance(value, (bool, int)) and type(value).__name__ not in ("bool_", "bool"):  # NumPy's own as well
         raise InvalidArgument(f"{what}; got {value!r}, need True or False")
     return bool(value)
 
 
 def text(what: str, value: Any) -> str:
+    """A str."""
     if not isinstance(value, str):
         raise InvalidArgument(f"{what}; got {value!r}, need a str")
     return value
 
 
 def texts(what: str, value: Any) -> list[str]:
+    """A list of str."""
     if isinstance(value, str) or not all(isinstance(item, str) for item in value):
         raise InvalidArgument(f"{what}; got {value!r}, need a list of str")
     return list(value)
 
 
 def seconds(what: str, value: Any) -> float | None:
+    """Seconds, or None."""
     if value is None:
         return None
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__") or not float(value) >= 0:

@@ -1,5 +1,7 @@
 #include "pyflame_rt/core/session.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "graph/text.h"
@@ -33,6 +35,13 @@ std::vector<PortInfo> port_infos(const std::vector<hearth::runtime::Session::Por
   std::vector<PortInfo> infos;
   for (const auto& port : ports) infos.push_back(port_info(port));
   return infos;
+}
+
+// What the C library holds free goes back as well: it keeps tens of megabytes where large blocks came and went.
+void give_to_system() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 // The caller's allocator may throw; nothing below this does.
@@ -138,7 +147,11 @@ InferenceSession::InferenceSession(const void* data, size_t bytes, const Session
       options);
 }
 
-InferenceSession::~InferenceSession() = default;
+InferenceSession::~InferenceSession() {
+  if (impl_ == nullptr) return;  // moved from
+  impl_.reset();
+  give_to_system();
+}
 InferenceSession::InferenceSession(InferenceSession&&) noexcept = default;
 InferenceSession& InferenceSession::operator=(InferenceSession&&) noexcept = default;
 
@@ -199,6 +212,7 @@ MemoryInfo InferenceSession::memory() const {
 
 void InferenceSession::trim_memory() {
   impl_->session->trim_memory();
+  give_to_system();
 }
 
 std::vector<PassInfo> InferenceSession::passes() const {

@@ -48,7 +48,7 @@ class Limits(unittest.TestCase):
         before = resident()
         for _ in range(6):
             once()
-        self.assertLess(resident() - before, 24 * MB)
+        self.assertLess(resident() - before, 8 * MB)
 
     def test_results_outlive_the_session(self):
         session = rt.InferenceSession(models.big(keep=True))
@@ -81,8 +81,8 @@ class Pools(unittest.TestCase):
     def test_an_arena_keeps_until_it_is_trimmed(self):
         self.assertGreater(self.kept_after(memory_pool="arena"), 3 * MB)
 
-    def test_without_reuse_nothing_is_kept(self):
-        self.assertEqual(self.kept_after(memory_pool="arena", enable_memory_reuse=False), 0)
+    def test_without_reuse_only_the_last_result_is_kept(self):
+        self.assertLess(self.kept_after(memory_pool="arena", enable_memory_reuse=False), 1024)
 
     def test_custom_memory(self):
         sizes, live = [], []

@@ -73,7 +73,7 @@ def script(ort):
         async_results.append((results[0], user_data, error))
         done.set()
 
-    session.run_async(None, {"image": image}, callback, "mine")
+    ort.InferenceSession(models.convolution(), providers=["CPUExecutionProvider"]).run_async(None, {"image": image}, callback, "mine")
     done.wait(30)
     seen["async"] = [async_results[0][0]]
     seen["async words"] = async_results[0][1:]
