@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -98,15 +97,21 @@ def apart(path: str, engine: str, threads: int, feeds_path: str, cache: str = ""
     return json.loads(output.stdout.splitlines()[-1])
 
 
+def peak_mb() -> float:
+    """The most that this process ever had resident. Not getrusage's: that one starts with what the parent had."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", pathlib.Path("/proc/self/status").read_text())
+    return int(found.group(1)) / 1024 if found else float("nan")
+
+
 def measure_apart(engine: str, path: str, threads: int, feeds_path: str, cache: str) -> None:
     feeds = dict(np.load(feeds_path))
     __import__(engine)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     begin = time.perf_counter()
     session = ENGINES[engine](path, threads, **({"cache": cache} if cache else {}))
     created = (time.perf_counter() - begin) * 1e3
     session.run(feeds)
-    print(json.dumps({"create_ms": created, "peak_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}))
+    print(json.dumps({"create_ms": created, "peak_mb": peak_mb() - before}))
 
 
 def creation(engines: dict, path: str, threads: int, feeds: dict, folder: str) -> dict[str, dict]:
