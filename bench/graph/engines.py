@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 
 class Ours:
     name = "pyflame_rt"
@@ -11,26 +9,11 @@ class Ours:
     def __init__(self, path: str, threads: int, precision: str = "f32", cache: str = ""):
         import pyflame_rt as rt
 
-        options = rt.SessionOptions(num_threads=threads)
-        if precision != "f32":
-            options.precision = precision
-        compiled = rt.CompileOptions(cache_dir=cache) if cache else None
-        self.session = rt.InferenceSession(path, options, compile_options=compiled)
+        options = rt.SessionOptions(num_threads=threads, precision={"f32": "float32", "bf16": "bfloat16"}[precision])
+        self.session = rt.InferenceSession(path, options, compile_options=rt.CompileOptions(cache_dir=cache or None))
 
     def run(self, feeds: dict) -> list:
         return self.session.run(None, feeds)
-
-    @staticmethod
-    def has_precision() -> bool:
-        import pyflame_rt as rt
-
-        return "precision" in inspect.signature(rt.SessionOptions).parameters
-
-    @staticmethod
-    def has_cache() -> bool:
-        import pyflame_rt as rt
-
-        return "cache_dir" in inspect.signature(rt.CompileOptions).parameters
 
 
 class OnnxRuntime:

@@ -29,6 +29,7 @@ class SessionOptions:
     memory_limit_mb: int
     enable_memory_reuse: bool
     memory_pool: int
+    precision: int
     def __init__(self) -> None: ...
     def set_allocator(self, function: Callable[[int], Any]) -> None: ...
 
@@ -36,6 +37,8 @@ class CompileOptions:
     """What is fixed before a model is optimised, as the core takes it."""
 
     input_shapes: dict[str, list[int]]
+    dynamic_batch: bool
+    cache_dir: str
     def __init__(self) -> None: ...
 
 class CancelToken:
@@ -56,6 +59,8 @@ class Session:
     def outputs(self) -> list[NodeArg]: ...
     @property
     def overridable_initializers(self) -> list[NodeArg]: ...
+    @property
+    def from_cache(self) -> bool: ...
     def run(self, feeds: dict[str, Any], outputs: list[str], cancel: CancelToken | None = None, timeout: float | None = None) -> list[Any]: ...
     def run_with_profiling(
         self, feeds: dict[str, Any], outputs: list[str], cancel: CancelToken | None = None, timeout: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Callable, Mapping, Sequence
 
 from . import _core
@@ -10,12 +11,16 @@ from .enums import LEVEL_OF, ORT_LEVEL_OF, ExecutionMode, GraphOptimizationLevel
 from .errors import InvalidArgument, Unsupported
 
 _POOLS = ("default", "arena", "custom")
+_PRECISIONS = ("float32", "bfloat16")
 
 
-def _pool(what: str, value: Any) -> str:
-    if value not in _POOLS:
-        raise InvalidArgument(f"{what}; got {value!r}, need one of {', '.join(map(repr, _POOLS))}")
-    return value
+def _one_of(*words: str) -> Callable[[str, Any], str]:
+    def check(what: str, value: Any) -> str:
+        if value not in words:
+            raise InvalidArgument(f"{what}; got {value!r}, need one of {', '.join(map(repr, words))}")
+        return value
+
+    return check
 
 
 def _function(what: str, value: Any) -> Any:
@@ -25,15 +30,23 @@ def _function(what: str, value: Any) -> Any:
 
 
 class CompileOptions:
-    """Fixes what a model leaves open, before anything is optimised: fewer open sizes, faster plans.
+    """What is settled before a model is optimised.
 
-    input_shapes: input name -> sizes; -1 or None keeps a dimension open. Each input keeps its rank.
-    dynamic_batch: keep the first dimension of every input of ``input_shapes`` open, whatever size it names.
+    cache_dir: a folder, made when it is missing, where the compiled model is kept. The next session of the same model, options, build
+        and processor maps it instead of compiling; ``session.cached`` says so. A file there that is broken is made again. None: no cache.
+    input_shapes: input name -> sizes that the model leaves open; -1 or None keeps a dimension open. Each input keeps its rank.
+    dynamic_batch: keep the first dimension of every input of ``input_shapes`` (of every input when there are none) open.
 
     Raises ``InvalidArgument`` for sizes that are none; when the session is made, for names the model lacks.
     """
 
-    def __init__(self, input_shapes: Mapping[str, Sequence[int | None]] | None = None, dynamic_batch: bool = False):
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike | None = None,
+        input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+        dynamic_batch: bool = False,
+    ):
+        self.cache_dir = "" if cache_dir is None else os.fsdecode(os.fspath(cache_dir))
         self.input_shapes: dict[str, list[int]] = {}
         for name, sizes in (input_shapes or {}).items():
             what = f"[CompileOptions] input_shapes['{name}']"
@@ -44,7 +57,9 @@ class CompileOptions:
 
     def _core(self) -> _core.CompileOptions:
         made = _core.CompileOptions()
-        made.input_shapes = {name: [-1, *sizes[1:]] if self.dynamic_batch and sizes else list(sizes) for name, sizes in self.input_shapes.items()}
+        made.input_shapes = self.input_shapes
+        made.dynamic_batch = self.dynamic_batch
+        made.cache_dir = self.cache_dir
         return made
 
 
@@ -63,6 +78,8 @@ class SessionOptions(Checked):
     allocator: with "custom", a function (bytes: int) -> a writable buffer of at least as many bytes (a bytearray, a NumPy array,
         an mmap …), or None when there is no more. The buffer is let go when the last tensor in it is.
     enable_memory_reuse: False gives all blocks back after each run.
+    precision: "float32"; "bfloat16" rounds the factors of convolutions and matrix products, which is faster where the processor
+        multiplies them and less exact. Inputs, outputs and sums are float32 always. Needs ``OptLevel.ALL``.
     execution_mode: "sequential": nodes run in order, threads are used within a node.
 
     ONNX Runtime's attributes: ``intra_op_num_threads``, ``inter_op_num_threads``, ``graph_optimization_level``, ``execution_mode``,
@@ -77,6 +94,7 @@ class SessionOptions(Checked):
     optimization_level: OptLevel
     enable_memory_reuse: bool
     memory_pool: str
+    precision: str
     allocator: Callable[[int], Any] | None
     fallback: list[str]
     disabled_passes: list[str]
@@ -95,7 +113,8 @@ class SessionOptions(Checked):
         "memory_limit_mb": integer(0, 1 << 40),
         "optimization_level": member(OptLevel),
         "enable_memory_reuse": boolean,
-        "memory_pool": _pool,
+        "memory_pool": _one_of(*_POOLS),
+        "precision": _one_of(*_PRECISIONS),
         "allocator": _function,
         "fallback": texts,
         "disabled_passes": texts,
@@ -119,6 +138,7 @@ class SessionOptions(Checked):
         enable_memory_reuse: bool = True,
         memory_pool: str = "default",
         allocator: Callable[[int], Any] | None = None,
+        precision: str = "float32",
         fallback: Sequence[str] = (),
         disabled_passes: Sequence[str] = (),
     ):
@@ -131,6 +151,7 @@ class SessionOptions(Checked):
         self.enable_memory_reuse = enable_memory_reuse
         self.memory_pool = memory_pool
         self.allocator = allocator
+        self.precision = precision
         self.fallback = fallback  # type: ignore[assignment]
         self.disabled_passes = disabled_passes  # type: ignore[assignment]
         self.profile_file_prefix = "pyflame_rt_profile_"
@@ -240,6 +261,7 @@ class SessionOptions(Checked):
         made.memory_limit_mb = self.memory_limit_mb
         made.enable_memory_reuse = self.enable_memory_reuse and self.enable_cpu_mem_arena
         made.memory_pool = _POOLS.index(self.memory_pool)
+        made.precision = _PRECISIONS.index(self.precision)
         if self.allocator is not None:
             made.set_allocator(self.allocator)
         return made

@@ -104,7 +104,8 @@ class InferenceSession:
         if core.device not in _core.available_devices():
             self._log(logs.WARNING, f"device '{core.device}' is not served here; the fallback 'cpu' is used")
         changes = ", ".join(f"{report.name} {report.changes}" for report in self.passes() if report.changes) or "none"
-        self._log(logs.INFO, f"session made in {(time.perf_counter() - begin) * 1e3:.1f} ms; changes by pass: {changes}")
+        how = "from the cache" if self.cached else f"changes by pass: {changes}"
+        self._log(logs.INFO, f"session made in {(time.perf_counter() - begin) * 1e3:.1f} ms; {how}")
 
     def _log(self, severity: int, message: str) -> None:
         logs.log(self._options.log_severity_level, severity, self._options.logid, message)
@@ -291,8 +292,13 @@ class InferenceSession:
         return Stream(self, chunk_size, overlap, stateful, input, axis, states, constants)
 
     # ---- looking inside -------------------------------------------------------------------------------------------
+    @property
+    def cached(self) -> bool:
+        """Whether the compiled model was found in ``CompileOptions.cache_dir``."""
+        return self._session.from_cache
+
     def passes(self) -> list[PassReport]:
-        """What the optimiser did, pass by pass."""
+        """What the optimiser did, pass by pass; an empty list when the model was ``cached``."""
         return [PassReport(*report) for report in self._session.passes()]
 
     def memory(self) -> dict[str, int]:

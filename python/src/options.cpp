@@ -64,6 +64,9 @@ void bind_options(py::module_& m) {
       .def_readwrite("memory_limit_mb", &SessionOptions::memory_limit_mb)
       .def_readwrite("enable_memory_reuse", &SessionOptions::enable_memory_reuse)
       .def_property(
+          "precision", [](const SessionOptions& o) { return static_cast<int>(o.precision); },
+          [](SessionOptions& o, int precision) { o.precision = static_cast<Precision>(precision); })
+      .def_property(
           "memory_pool", [](const SessionOptions& o) { return static_cast<int>(o.memory_pool); },
           [](SessionOptions& o, int pool) { o.memory_pool = static_cast<MemoryPool>(pool); })
       .def(
@@ -71,7 +74,9 @@ void bind_options(py::module_& m) {
           py::arg("function"));
   py::class_<CompileOptions>(m, "CompileOptions", "What is fixed before a model is optimised, as the core takes it.")
       .def(py::init<>())
-      .def_readwrite("input_shapes", &CompileOptions::input_shapes);
+      .def_readwrite("input_shapes", &CompileOptions::input_shapes)
+      .def_readwrite("dynamic_batch", &CompileOptions::dynamic_batch)
+      .def_readwrite("cache_dir", &CompileOptions::cache_dir);
   py::class_<CancelToken>(m, "CancelToken", "Stops a run from another thread.")
       .def(py::init<>())
       .def("cancel", &CancelToken::cancel, "Ends the runs that hold this token, soon.")

@@ -273,6 +273,7 @@ void bind_session(py::module_& m) {
       .def("run", &run, py::arg("feeds"), py::arg("outputs"), cancel, timeout)
       .def("run_with_profiling", &run_with_profiling, py::arg("feeds"), py::arg("outputs"), cancel, timeout)
       .def("run_batch", &run_batch, py::arg("feeds"), py::arg("max_batch_size"), py::arg("outputs"), cancel, timeout)
+      .def_property_readonly("from_cache", &InferenceSession::from_cache)
       .def("memory", &memory_of)
       .def("model_info", &model_info)
       .def("trim_memory", &InferenceSession::trim_memory)

@@ -11,6 +11,7 @@ def save(nodes, inputs, outputs, weights=(), opset=17, domains=(), metadata=None
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     if metadata:
         helper.set_model_props(model, metadata)
+        model.model_version = 3
     return model.SerializeToString()
 
 

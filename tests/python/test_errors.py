@@ -123,6 +123,7 @@ class Options(Checks):
             ({"optimization_level": 7}, "got 7, need one of OptLevel.NONE, OptLevel.BASIC"),
             ({"enable_profiling": "yes"}, "enable_profiling; got 'yes', need True or False"),
             ({"memory_pool": "pool"}, "memory_pool; got 'pool', need one of 'default', 'arena', 'custom'"),
+            ({"precision": "int8"}, "precision; got 'int8', need one of 'float32', 'bfloat16'"),
             ({"fallback": "cpu"}, "fallback; got 'cpu', need a list"),
             ({"execution_mode": "fast"}, "execution_mode; got 'fast', need 'sequential'"),
             ({"allocator": 3}, "allocator; got int, need a function"),
@@ -155,6 +156,8 @@ class Options(Checks):
         self.raises(rt.InvalidArgument, "no pass is called 'fold'", make, self.model, rt.SessionOptions(disabled_passes=["fold"]))
         self.raises(rt.InvalidArgument, "allocator needs memory_pool 'custom'", make, self.model, rt.SessionOptions(allocator=bytearray))
         self.raises(rt.InvalidArgument, "'custom' needs an allocator", make, self.model, rt.SessionOptions(memory_pool="custom"))
+        coarse = rt.SessionOptions(precision="bfloat16")
+        self.raises(rt.InvalidArgument, "need optimisation level 3", make, self.model, coarse, optimization_level=rt.OptLevel.BASIC)
 
     def test_compile_options(self):
         def make(shapes):

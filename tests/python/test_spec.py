@@ -118,6 +118,18 @@ for op in profile.operations:
     print(f"{op.name}: {op.duration_us:.0f}μs ({op.percentage:.1f}%)")
 """
 
+COMPILE = """
+# Explicit compilation with caching
+session = rt.InferenceSession.from_onnx(
+    "model.onnx",
+    compile_options=rt.CompileOptions(
+        cache_dir="./model_cache",
+        input_shapes={"input": [1, 3, 224, 224]},
+        dynamic_batch=True,  # Support variable batch sizes
+    )
+)
+"""
+
 MEMORY = """
 options = rt.SessionOptions(
     memory_limit_mb=4096,
@@ -206,6 +218,17 @@ class Examples(unittest.TestCase):
         self.assertGreater(names["memory"].peak_mb, 0)
         self.assertAlmostEqual(sum(op.percentage for op in names["profile"].operations), 100, places=3)
         self.assertIn("Throughput: ", printed)
+
+    def test_compilation(self):
+        results = []
+        for cached in (False, True):
+            names, _ = self.execute(COMPILE)
+            self.assertEqual(names["session"].cached, cached)
+            self.assertTrue(os.listdir("model_cache"))
+            for batch in (1, 3):
+                results.append(names["session"].run(None, {"input": np.repeat(self.image, batch, 0)})[0])
+        self.assertEqual([result.shape for result in results], [(1, 4), (3, 4), (1, 4), (3, 4)])
+        np.testing.assert_array_equal(results[1], results[3])
 
     def test_memory(self):
         names, _ = self.execute(MEMORY)
