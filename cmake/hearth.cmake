@@ -20,6 +20,7 @@ find_program(HEARTH_MOLD mold)
 if(HEARTH_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_link_options(-fuse-ld=mold)
 endif()
+add_link_options(-Wl,--build-id=sha1)  # base/build_id.h: caches of compiled models belong to one build
 find_program(HEARTH_CCACHE ccache)
 if(HEARTH_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${HEARTH_CCACHE})

@@ -29,6 +29,11 @@ void add_model_options(CLI::App* app, ModelWords& words, bool compiles) {
       ->capture_default_str();
   app->add_option("--memory-limit-mb", words.memory_limit_mb, "Most memory of tensors at one time; 0: no limit")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  app->add_option("--precision", words.precision, "Of the factors in products: f32, or bf16 (faster, less exact)")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+  app->add_option("--cache-dir", words.cache_dir, "Keep the compiled model here: the next start maps it")
+      ->type_name("DIR");
 }
 
 void add_feed_options(CLI::App* app, FeedWords& words) {
@@ -116,6 +121,11 @@ int run_command_line(int argc, char** argv) {
   bench_app->add_option("--runs", bench_words.runs, "Runs that are")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  bench_app
+      ->add_option("--nodes", bench_words.nodes,
+                   "Show how long the N slowest nodes take (measured in runs of their own)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 30));
   bench_app->callback([&] { action = [&](std::stop_token stop) { return bench(bench_words, stop); }; });
 
   try {

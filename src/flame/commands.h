@@ -14,6 +14,8 @@ struct ModelWords {
   int threads = 0;
   int64_t memory_limit_mb = 0;
   std::vector<std::string> disabled_passes;
+  std::string precision = "f32";  // or "bf16"
+  std::string cache_dir;          // "": none
   bool json = false;
   bool keep_weights = false;  // no option: for what writes the model
 };
@@ -28,6 +30,7 @@ struct BenchWords {
   ModelWords model;
   FeedWords feeds;
   int64_t warmup = 10, runs = 100;
+  int64_t nodes = 0;  // how many of the slowest nodes are shown
 };
 
 struct ConvertWords {

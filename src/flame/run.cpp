@@ -107,8 +107,9 @@ Result<std::unique_ptr<runtime::Session>> open_session(const ModelWords& words) 
   options.memory_limit = static_cast<size_t>(words.memory_limit_mb) << 20;
   options.disabled_passes = words.disabled_passes;
   options.keep_weights = words.keep_weights;
-  ASSIGN_OR_RETURN(graph::Model model, import::read_model(words.model));
-  return runtime::Session::open(std::move(model), std::move(options));
+  options.precision = words.precision == "bf16" ? runtime::Precision::BF16 : runtime::Precision::F32;
+  options.cache_dir = words.cache_dir;
+  return runtime::Session::open(std::filesystem::path(words.model), std::move(options));
 }
 
 Result<> run(const RunWords& words, std::stop_token stop) {

@@ -160,6 +160,7 @@ Model Model::clone() const {
   }
   copy.graph = graph.clone();
   copy.backing = backing;
+  copy.external_files = external_files;
   return copy;
 }
 

@@ -107,6 +107,7 @@ struct Model {
   std::vector<Function> functions;
   Graph graph;
   std::vector<std::shared_ptr<const void>> backing;  // keeps mapped files alive that constants borrow from
+  std::vector<std::string> external_files;           // paths of files beside the model's that constants come from
 
   // Version of the opset that a node of this domain is read by; 0 when the model does not import it.
   int64_t opset(std::string_view domain) const;

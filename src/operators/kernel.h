@@ -26,6 +26,7 @@ struct Prepared {
   // Bit i: run reads no element of input i any more, so the runtime may let the constant go and pass the input as
   // absent.
   uint32_t replaces = 0;
+  size_t bytes = 0;  // of the weights it holds
 };
 
 // One execution of one node.

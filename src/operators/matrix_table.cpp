@@ -31,9 +31,9 @@ std::span<const KernelEntry> matrix_kernels() {
       {"", "GlobalLpPool", 2, kEver, run_global_lp_pool},
       {"", "MaxUnpool", 9, kEver, run_max_unpool},
       // Recurrent networks. Before version 7 they had the attribute output_sequence.
-      {"", "RNN", 7, kEver, run_rnn},
-      {"", "LSTM", 7, kEver, run_lstm},
-      {"", "GRU", 7, kEver, run_gru},
+      {"", "RNN", 7, kEver, run_rnn, prepare_rnn},
+      {"", "LSTM", 7, kEver, run_lstm, prepare_lstm},
+      {"", "GRU", 7, kEver, run_gru, prepare_gru},
       // Attention.
       {"", "Attention", 23, kEver, run_attention},
       {"", "LinearAttention", 27, kEver, run_linear_attention},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operators/element_storage.h"
+#include "ops/cpu/dense.h"
 
 namespace hearth::operators {
 
@@ -75,6 +76,29 @@ void copy_axes(const Axis* axes, int rank, bool tiles, T* to, const T* from) {
     copy_axes(axes + 1, rank - 1, tiles, to + i * axes[0].to, from + i * axes[0].from);
 }
 
+// A stack of whole matrices transposed, elements of four bytes: the kernel moves bits, whatever they mean.
+bool transpose_dense(Call& call, const StridedCopy& box, void* to, const void* from) {
+  if (box.rank != 2 && box.rank != 3) return false;
+  const Axis& columns = box.axes[box.rank - 2];  // of the source
+  const Axis& rows = box.axes[box.rank - 1];
+  const int64_t size = rows.size * columns.size, count = box.rank == 3 ? box.axes[0].size : 1;
+  if (columns.from != 1 || rows.from != columns.size || rows.to != 1 || columns.to != rows.size) return false;
+  if (box.rank == 3 && (box.axes[0].from != size || box.axes[0].to != size)) return false;
+  ops::cpu::dense_kernels().transpose(static_cast<const float*>(from), static_cast<float*>(to), count, rows.size,
+                                      columns.size, call.pool());
+  return true;
+}
+
+// Outermost axes whose indices are divided among the threads: the first, and as many more as it takes to keep them
+// busy. The innermost axis stays whole, and of a tile both.
+int divided_axes(const StridedCopy& box, bool tiles) {
+  constexpr int64_t kWanted = 64;
+  int64_t units = box.axes[0].size;
+  int count = 1;
+  while (units < kWanted && count < box.rank - (tiles ? 2 : 1)) units *= box.axes[count++].size;
+  return count;
+}
+
 }  // namespace
 
 Strides dense_strides(const Dims& dims) {
@@ -90,17 +114,32 @@ Strides dense_strides(const Dims& dims) {
 void copy_strided(Call& call, DType dtype, const StridedCopy& box, void* to, const void* from) {
   StridedCopy simple;
   if (!simplify(box, simple)) return;
+  if (bytes_of(dtype, 1) == 4 && transpose_dense(call, simple, to, from)) return;
   const bool tiles = make_tiles(simple);
-  int64_t per_step = 1;
-  for (int i = 1; i < simple.rank; ++i) per_step *= simple.axes[i].size;
-  const int64_t grain = std::max<int64_t>(1, kGrainElements / per_step);
+  const int divided = divided_axes(simple, tiles);
+  int64_t units = 1, per_unit = 1;
+  for (int i = 0; i < simple.rank; ++i) (i < divided ? units : per_unit) *= simple.axes[i].size;
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / per_unit);
   with_storage(dtype, [&]<class T>() {
-    call.parallel(simple.axes[0].size, grain, [&](int64_t begin, int64_t end) {
-      Axis axes[StridedCopy::kMaxRank];
-      std::copy_n(simple.axes, simple.rank, axes);
-      axes[0].size = end - begin;
-      copy_axes(axes, simple.rank, tiles, static_cast<T*>(to) + begin * axes[0].to,
-                static_cast<const T*>(from) + begin * axes[0].from);
+    call.parallel(units, grain, [&](int64_t begin, int64_t end) {
+      if (divided == 1) {
+        Axis axes[StridedCopy::kMaxRank];
+        std::copy_n(simple.axes, simple.rank, axes);
+        axes[0].size = end - begin;
+        copy_axes(axes, simple.rank, tiles, static_cast<T*>(to) + begin * axes[0].to,
+                  static_cast<const T*>(from) + begin * axes[0].from);
+        return;
+      }
+      for (int64_t unit = begin; unit < end; ++unit) {
+        int64_t rest = unit, to_offset = 0, from_offset = 0;
+        for (int i = divided; i-- > 0; rest /= simple.axes[i].size) {
+          const int64_t at = rest % simple.axes[i].size;
+          to_offset += at * simple.axes[i].to;
+          from_offset += at * simple.axes[i].from;
+        }
+        copy_axes(simple.axes + divided, simple.rank - divided, tiles, static_cast<T*>(to) + to_offset,
+                  static_cast<const T*>(from) + from_offset);
+      }
     });
   });
 }

@@ -70,14 +70,12 @@ class Fuser {
   }
 
   // The node that makes the form's main input, when it can take the steps up.
-  ptrdiff_t taker(const Node& node, const PointwiseForm& form) const {
+  ptrdiff_t taker(const PointwiseForm& form) const {
     const auto main = static_cast<size_t>(form.main);
     const ptrdiff_t at = producer_[main];
     if (at == kNone || uses_.is_output[main] || uses_.consumers[main].size() != 1) return kNone;
-    // The main input disappears: nothing else of the node may read it.
-    if (std::ranges::count(node.inputs, form.main) != 1 ||
-        std::ranges::find(form.steps, form.main, &StepOf::operand) != form.steps.end())
-      return kNone;
+    // The main input disappears: no step may read it as its operand.
+    if (std::ranges::find(form.steps, form.main, &StepOf::operand) != form.steps.end()) return kNone;
     const Node& maker = made_[static_cast<size_t>(at)].node;
     if (maker.domain != graph::kInternalDomain || maker.outputs.size() != 1) return kNone;
     const bool product = maker.op_type == "Conv" || maker.op_type == "MatMul";
@@ -131,7 +129,7 @@ class Fuser {
     ptrdiff_t best_at = kNone;
     bool best_product = false;
     for (const PointwiseForm& form : forms) {
-      const ptrdiff_t at = taker(node, form);
+      const ptrdiff_t at = taker(form);
       if (at == kNone) continue;
       const bool product = made_[static_cast<size_t>(at)].node.op_type != "Pointwise";
       // A product's epilogue saves a pass over memory that the chain would make anyway; of two products the later one

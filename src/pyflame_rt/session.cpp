@@ -1,9 +1,10 @@
 #include "pyflame_rt/core/session.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "graph/text.h"
-#include "import/read_model.h"
 #include "pyflame_rt/convert.h"
 #include "pyflame_rt/custom.h"
 #include "pyflame_rt/device.h"
@@ -36,6 +37,29 @@ std::vector<PortInfo> port_infos(const std::vector<hearth::runtime::Session::Por
   return infos;
 }
 
+// What the C library holds free goes back as well: it keeps tens of megabytes where large blocks came and went.
+void give_to_system() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+// The caller's allocator may throw; nothing below this does.
+hearth::runtime::CallerMemory::Allocator adapt_allocator(const SessionOptions& options) {
+  const bool custom = options.memory_pool == MemoryPool::Custom;
+  if (custom != static_cast<bool>(options.allocator))
+    throw Error(ErrorCode::InvalidArgument, custom ? "[SessionOptions] memory_pool 'custom' needs an allocator"
+                                                   : "[SessionOptions] an allocator needs memory_pool 'custom'");
+  if (!custom) return nullptr;
+  return [allocator = options.allocator](size_t bytes) -> hearth::Result<std::shared_ptr<std::byte>> {
+    try {
+      return std::static_pointer_cast<std::byte>(allocator(bytes));
+    } catch (const std::exception& error) {
+      return hearth::fail(hearth::ErrorKind::Limit, "[memory] the allocator failed: {}", error.what());
+    }
+  };
+}
+
 hearth::runtime::SessionOptions session_options(const SessionOptions& options, const CompileOptions& compile,
                                                 const std::vector<CustomOperator>& operators) {
   hearth::runtime::SessionOptions made;
@@ -50,6 +74,12 @@ hearth::runtime::SessionOptions session_options(const SessionOptions& options, c
   made.threads = options.num_threads;
   made.memory_limit = static_cast<size_t>(options.memory_limit_mb) << 20;
   made.keep_memory = options.enable_memory_reuse;
+  made.precision =
+      options.precision == Precision::BFloat16 ? hearth::runtime::Precision::BF16 : hearth::runtime::Precision::F32;
+  made.dynamic_batch = compile.dynamic_batch;
+  made.cache_dir = compile.cache_dir;
+  made.shrink_memory = options.memory_pool != MemoryPool::Arena;
+  made.allocator = adapt_allocator(options);
   for (const auto& [name, shape] : compile.input_shapes) {
     hearth::graph::Shape fixed;
     for (const int64_t size : shape) {
@@ -74,10 +104,7 @@ struct InferenceSession::Impl {
   std::vector<PortInfo> inputs, overridable, outputs;
   std::unique_ptr<hearth::trace::Trace> trace;  // with enable_profiling
 
-  Impl(hearth::graph::Model model, const SessionOptions& options, const CompileOptions& compile,
-       const std::vector<CustomOperator>& operators) {
-    session =
-        value_or_raise(hearth::runtime::Session::open(std::move(model), session_options(options, compile, operators)));
+  Impl(std::unique_ptr<hearth::runtime::Session> opened, const SessionOptions& options) : session(std::move(opened)) {
     inputs = port_infos(session->inputs());
     overridable = port_infos(session->overridable());
     outputs = port_infos(session->outputs());
@@ -103,7 +130,9 @@ struct InferenceSession::Impl {
 InferenceSession::InferenceSession(const std::string& path, const SessionOptions& options,
                                    const CompileOptions& compile, const std::vector<CustomOperator>& operators) {
   check_device(options);
-  impl_ = std::make_unique<Impl>(value_or_raise(hearth::import::read_model(path)), options, compile, operators);
+  impl_ = std::make_unique<Impl>(value_or_raise(hearth::runtime::Session::open(
+                                     std::filesystem::path(path), session_options(options, compile, operators))),
+                                 options);
 }
 
 InferenceSession::InferenceSession(const void* data, size_t bytes, const SessionOptions& options,
@@ -112,11 +141,17 @@ InferenceSession::InferenceSession(const void* data, size_t bytes, const Session
   // A copy: the caller's memory may go when this returns, and the model's constants borrow from it.
   auto copy = std::make_shared<std::vector<std::byte>>(static_cast<const std::byte*>(data),
                                                        static_cast<const std::byte*>(data) + bytes);
-  impl_ = std::make_unique<Impl>(value_or_raise(hearth::import::read_model(std::span<const std::byte>(*copy), copy)),
-                                 options, compile, operators);
+  impl_ = std::make_unique<Impl>(
+      value_or_raise(hearth::runtime::Session::open(std::span<const std::byte>(*copy), copy,
+                                                    session_options(options, compile, operators))),
+      options);
 }
 
-InferenceSession::~InferenceSession() = default;
+InferenceSession::~InferenceSession() {
+  if (impl_ == nullptr) return;  // moved from
+  impl_.reset();
+  give_to_system();
+}
 InferenceSession::InferenceSession(InferenceSession&&) noexcept = default;
 InferenceSession& InferenceSession::operator=(InferenceSession&&) noexcept = default;
 
@@ -131,6 +166,18 @@ const std::vector<PortInfo>& InferenceSession::outputs() const {
 }
 const std::map<std::string, std::string>& InferenceSession::metadata() const {
   return impl_->session->model().metadata;
+}
+
+ModelInfo InferenceSession::model_info() const {
+  const hearth::graph::Model& model = impl_->session->model();
+  return {.producer_name = model.producer_name,
+          .producer_version = model.producer_version,
+          .domain = model.domain,
+          .description = model.doc,
+          .graph_name = model.graph.name,
+          .graph_description = model.graph.doc,
+          .version = model.model_version,
+          .metadata = model.metadata};
 }
 
 std::vector<Value> InferenceSession::run(const Feeds& feeds, const std::vector<std::string>& outputs,
@@ -165,6 +212,7 @@ MemoryInfo InferenceSession::memory() const {
 
 void InferenceSession::trim_memory() {
   impl_->session->trim_memory();
+  give_to_system();
 }
 
 std::vector<PassInfo> InferenceSession::passes() const {
@@ -173,6 +221,10 @@ std::vector<PassInfo> InferenceSession::passes() const {
     infos.push_back({std::string(pass.name), pass.changes, std::chrono::duration<double, std::micro>(pass.time).count(),
                      pass.disabled});
   return infos;
+}
+
+bool InferenceSession::from_cache() const {
+  return impl_->session->from_cache();
 }
 
 std::string InferenceSession::profile_json() const {

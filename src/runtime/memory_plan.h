@@ -10,7 +10,7 @@
 namespace hearth::runtime {
 
 struct MemoryPlan {
-  size_t constants = 0;      // bytes of weights and other constants, mapped or not
+  size_t constants = 0;      // bytes of weights and other constants, mapped or not, and what kernels made of them
   size_t inputs = 0;         // bytes of the graph's inputs
   size_t made = 0;           // bytes of everything that steps make: what a run without reuse would take
   size_t peak = 0;           // most bytes of made values alive at one time

@@ -1,13 +1,17 @@
 #include "runtime/session.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/nearest_word.h"
+#include "base/quote_bytes.h"
 #include "graph/infer_shapes.h"
 #include "graph/inline_functions.h"
 #include "graph/internal_operators.h"
 #include "graph/verify.h"
 #include "import/read_model.h"
+#include "runtime/compiled_cache.h"
+#include "runtime/pack.h"
 
 namespace hearth::runtime {
 
@@ -66,53 +70,182 @@ Result<Value> owned(Value value, TensorMemory& memory) {
   return Value(std::move(copy));
 }
 
+void forget_symbols(Type& type, const std::set<std::string>& symbols) {
+  if (!type.shape) return;
+  for (Dimension& size : *type.shape)
+    if (symbols.contains(size.symbol)) size.symbol.clear();
+}
+
+// What the compiled form of a model depends on besides the model, for the cache.
+std::string text_of(const SessionOptions& options) {
+  std::vector<std::string> disabled = options.disabled_passes;
+  std::ranges::sort(disabled);
+  std::string text =
+      fmt::format("level {}\nprecision {}\ndynamic batch {}\ndisabled {}\n", static_cast<int>(options.level),
+                  static_cast<int>(options.precision), options.dynamic_batch, fmt::join(disabled, ","));
+  for (const auto& [name, shape] : options.input_shapes)
+    text += fmt::format("shape {} {}\n", quote_bytes(name, name.size()), graph::to_string(shape));
+  for (const auto& [name, custom] : options.custom.by_name)
+    text += fmt::format("custom {} {}\n", quote_bytes(name.first, name.first.size()),
+                        quote_bytes(name.second, name.second.size()));
+  return text;
+}
+
 }  // namespace
 
 Session::Session(graph::Model model, SessionOptions options)
     : options_(std::move(options)),
       model_(std::move(model)),
       memory_(options_.memory_limit),
-      pool_(options_.threads > 0 ? options_.threads : ops::cpu::usable_cores()) {}
-
-Result<std::unique_ptr<Session>> Session::open(const std::filesystem::path& path, SessionOptions options) {
-  ASSIGN_OR_RETURN(graph::Model model, import::read_model(path));
-  return open(std::move(model), std::move(options));
+      pool_(options_.threads > 0 ? options_.threads : ops::cpu::usable_cores()) {
+  if (options_.allocator) caller_memory_ = std::make_unique<CallerMemory>(options_.allocator, options_.memory_limit);
 }
 
-Result<std::unique_ptr<Session>> Session::open(graph::Model model, SessionOptions options) {
+TensorMemory& Session::tensor_memory() {
+  if (caller_memory_ != nullptr) return *caller_memory_;
+  return memory_;
+}
+
+Result<std::unique_ptr<Session>> Session::make(graph::Model model, SessionOptions options, const CompiledCache* cache) {
   auto session = std::unique_ptr<Session>(new Session(std::move(model), std::move(options)));
-  TRY(session->prepare());
+  TRY(session->check_options());
+  TRY(session->prepare(cache));
   return session;
 }
 
-Result<> Session::prepare() {
+template <class Read>
+Result<std::unique_ptr<Session>> Session::open_cached(const CompiledCache& cache, Read&& read, SessionOptions options) {
+  if (auto model = cache.load()) {
+    auto session = std::unique_ptr<Session>(new Session(std::move(*model), options));
+    TRY(session->check_options());
+    auto ready = session->adopt();
+    if (ready) return session;
+    cache.drop(ready.error().message);
+  }
+  ASSIGN_OR_RETURN(graph::Model model, read());
+  return make(std::move(model), std::move(options), &cache);
+}
+
+Result<std::unique_ptr<Session>> Session::open(const std::filesystem::path& path, SessionOptions options) {
+  const auto read = [&] { return import::read_model(path); };
+  if (!options.cache_dir.empty()) {
+    ASSIGN_OR_RETURN(const auto cache, CompiledCache::of_file(options.cache_dir, path, text_of(options)));
+    return open_cached(cache, read, std::move(options));
+  }
+  ASSIGN_OR_RETURN(graph::Model model, read());
+  return make(std::move(model), std::move(options), nullptr);
+}
+
+Result<std::unique_ptr<Session>> Session::open(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                               SessionOptions options) {
+  const auto read = [&] { return import::read_model(bytes, std::move(owner)); };
+  if (!options.cache_dir.empty()) {
+    ASSIGN_OR_RETURN(const auto cache, CompiledCache::of_bytes(options.cache_dir, bytes, text_of(options)));
+    return open_cached(cache, read, std::move(options));
+  }
+  ASSIGN_OR_RETURN(graph::Model model, read());
+  return make(std::move(model), std::move(options), nullptr);
+}
+
+Result<std::unique_ptr<Session>> Session::open(graph::Model model, SessionOptions options) {
+  if (!options.cache_dir.empty())
+    return fail(ErrorKind::Usage, "[cache] a model that is in memory cannot be told from others; need a file or bytes");
+  return make(std::move(model), std::move(options), nullptr);
+}
+
+bool Session::knows(std::string_view domain, std::string_view op_type) const {
+  return options_.custom.find(domain, op_type) != nullptr;
+}
+
+Result<> Session::check_options() const {
   for (const auto& [name, custom] : options_.custom.by_name)
     if (name.first == graph::kInternalDomain)
       return fail(ErrorKind::Usage, "[custom operators] domain of '{}'; got '{}', which is the runtime's own",
                   name.second, name.first);
-  TRY(graph::inline_functions(model_));
-  const auto custom = [this](std::string_view domain, std::string_view op_type) {
-    return options_.custom.find(domain, op_type) != nullptr;
-  };
-  TRY(graph::verify(model_, {.custom = custom}));
-  TRY(graph::infer_shapes(model_, {.input_shapes = options_.input_shapes}));
+  const bool packs = options_.level >= OptLevel::All &&
+                     std::ranges::find(options_.disabled_passes, "pack_weights") == options_.disabled_passes.end();
+  if (options_.precision != Precision::F32 && !packs)
+    return fail(ErrorKind::Usage, "[precision] bf16; need optimisation level 3 with the pass pack_weights");
+  return {};
+}
 
+// Inputs' first sizes become symbols again.
+void Session::open_batch() {
+  std::map<std::string, graph::Shape> shapes = options_.input_shapes;
+  for (const ValueId id : model_.graph.inputs) {
+    const graph::ValueInfo& value = model_.graph.value(id);
+    const auto given = shapes.find(value.name);
+    if (value.constant || value.type.kind != TypeKind::Tensor ||
+        (given == shapes.end() && !options_.input_shapes.empty()))
+      continue;
+    if (given == shapes.end() && !value.type.shape) continue;
+    const graph::Shape* declared = value.type.shape ? &*value.type.shape : nullptr;
+    graph::Shape shape = given != shapes.end() ? given->second : *declared;
+    if (shape.empty()) continue;
+    const bool named = declared != nullptr && !declared->empty() && !declared->front().symbol.empty();
+    shape[0] = Dimension(named ? declared->front().symbol : std::string("batch"));
+    shapes[value.name] = std::move(shape);
+  }
+  options_.input_shapes = std::move(shapes);
+}
+
+void Session::find_ports() {
   const graph::Graph& graph = model_.graph;
   for (const ValueId id : graph.inputs) {
     const graph::ValueInfo& value = graph.value(id);
+    input_types_.push_back(value.type);
     (value.constant ? overridable_ : inputs_).push_back({value.name, value.type});
   }
   for (const ValueId id : graph.outputs) outputs_.push_back({graph.value(id).name, graph.value(id).type});
+}
+
+Result<> Session::prepare(const CompiledCache* cache) {
+  TRY(graph::inline_functions(model_));
+  const auto custom = [this](std::string_view domain, std::string_view op_type) { return knows(domain, op_type); };
+  TRY(graph::verify(model_, {.custom = custom}));
+  if (options_.dynamic_batch) open_batch();
+  // Passes judge by symbols which sizes are equal; the model's callers see those of the model alone.
+  std::set<std::string> named;
+  TRY(graph::infer_shapes(model_, {.input_shapes = options_.input_shapes,
+                                   .named = options_.level >= OptLevel::Extended ? &named : nullptr}));
+  find_ports();
+  for (auto* ports : {&inputs_, &overridable_, &outputs_})
+    for (Port& port : *ports) forget_symbols(port.type, named);
+  for (Type& type : input_types_) forget_symbols(type, named);
 
   passes::Options pass_options{.level = options_.level, .disabled = options_.disabled_passes};
   pass_options.is_custom = custom;
   pass_options.evaluate = [this](const graph::Node& node, int64_t opset, std::span<const Value> values) {
-    RunContext context{.memory = &memory_};
+    RunContext context{.memory = &tensor_memory()};
     return evaluate_node(node, opset, values, context);
   };
+  pass_options.pack =
+      make_packer(options_.precision == Precision::BF16 ? ops::cpu::Factors::BF16 : ops::cpu::Factors::F32);
   ASSIGN_OR_RETURN(report_, passes::run_passes(model_, pass_options));
+  if (cache != nullptr) store(*cache);
   ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
   return {};
+}
+
+Result<> Session::adopt() {
+  const auto known = [this](std::string_view domain, std::string_view op_type) {
+    return domain == graph::kInternalDomain || knows(domain, op_type);
+  };
+  TRY(graph::verify(model_, {.custom = known}));
+  find_ports();
+  report_.nodes_before = report_.nodes_after = model_.graph.nodes.size();
+  from_cache_ = true;
+  ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
+  return {};
+}
+
+void Session::store(const CompiledCache& cache) const {
+  graph::Model written = model_.clone();
+  // The types that callers see.
+  graph::Graph& graph = written.graph;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) graph.value(graph.inputs[i]).type = input_types_[i];
+  for (size_t i = 0; i < graph.outputs.size(); ++i) graph.value(graph.outputs[i]).type = outputs_[i].type;
+  cache.store(std::move(written));
 }
 
 Result<std::vector<Value>> Session::bind(std::span<const Feed> feeds) const {
@@ -127,14 +260,15 @@ Result<std::vector<Value>> Session::bind(std::span<const Feed> feeds) const {
       return fail(ErrorKind::Invalid, "[feeds] no input is called '{}'; the inputs are: {}", feed.name,
                   names_of(inputs_));
     if (given[at]) return fail(ErrorKind::Invalid, "[feeds] input '{}' is given twice", feed.name);
-    TRY(check_feed(feed.name, graph.value(graph.inputs[at]).type, feed.value, symbols));
+    TRY(check_feed(feed.name, input_types_[at], feed.value, symbols));
     bound[at] = feed.value;
     given[at] = true;
   }
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const graph::ValueInfo& value = graph.value(graph.inputs[i]);
-    if (!given[i] && !value.constant && value.type.kind != TypeKind::Optional)
-      return fail(ErrorKind::Invalid, "[feeds] input '{}' {} is missing", value.name, graph::to_string(value.type));
+    if (!given[i] && !value.constant && input_types_[i].kind != TypeKind::Optional)
+      return fail(ErrorKind::Invalid, "[feeds] input '{}' {} is missing", value.name,
+                  graph::to_string(input_types_[i]));
   }
   return bound;
 }
@@ -150,7 +284,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
     order.push_back(static_cast<size_t>(at - outputs_.begin()));
   }
   ASSIGN_OR_RETURN(auto bound, bind(feeds));
-  RunContext context{.memory = &memory_,
+  RunContext context{.memory = &tensor_memory(),
                      .cancelled = options.cancelled,
                      .deadline = options.deadline,
                      .timings = options.timings,
@@ -160,7 +294,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
   auto made = run_program(*program_, std::move(bound), {}, context);
   if (!options_.keep_memory)
     memory_.trim();
-  else if (threads.owns_lock())
+  else if (threads.owns_lock() && options_.shrink_memory)
     memory_.end_run();
   if (!made) return std::unexpected(std::move(made).error());
   std::vector<Value> all = std::move(*made), results;
@@ -171,7 +305,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
     all.clear();
   }
   for (Value& value : results) {
-    ASSIGN_OR_RETURN(value, owned(std::move(value), memory_));
+    ASSIGN_OR_RETURN(value, owned(std::move(value), tensor_memory()));
   }
   return results;
 }

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "passes/pipeline.h"
+#include "runtime/caller_memory.h"
 #include "runtime/program.h"
 #include "runtime/session_memory.h"
 
@@ -14,16 +16,27 @@ namespace hearth::runtime {
 
 using passes::OptLevel;
 
+// Of the factors in convolutions and matrix products; sums, inputs and outputs are float32.
+enum class Precision : uint8_t { F32, BF16 };
+
+class CompiledCache;
+
 struct SessionOptions {
   OptLevel level = OptLevel::All;
   std::vector<std::string> disabled_passes;
-  int threads = 0;          // 0: one per core this process may use
-  size_t memory_limit = 0;  // bytes of tensors at one time; 0: none
-  bool keep_memory = true;  // free blocks stay for the next run
+  int threads = 0;                    // 0: one per core this process may use
+  size_t memory_limit = 0;            // bytes of tensors at one time; 0: none
+  bool keep_memory = true;            // free blocks stay for the next run
+  bool shrink_memory = true;          // but those that a run did not need go when it ends
+  CallerMemory::Allocator allocator;  // instead of the session's own memory; empty: none
   // Weights that kernels hold in a form of their own stay in model() as well: for writing the model to a file.
   bool keep_weights = false;
   CustomOperators custom;
   std::map<std::string, graph::Shape> input_shapes;  // sizes fixed at creation
+  // The first size of every input in input_shapes (of every input when that is empty) stays open.
+  bool dynamic_batch = false;
+  Precision precision = Precision::F32;  // BF16 needs level All with the pass pack_weights
+  std::filesystem::path cache_dir;       // where compiled models are kept (compiled_cache.h); empty: nowhere
 };
 
 struct RunOptions {
@@ -41,6 +54,10 @@ struct Feed {
 class Session {
  public:
   static Result<std::unique_ptr<Session>> open(const std::filesystem::path& path, SessionOptions options = {});
+  // The bytes of a model file; `owner` keeps them alive.
+  static Result<std::unique_ptr<Session>> open(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                               SessionOptions options = {});
+  // Not with cache_dir: there is nothing to tell the model by.
   static Result<std::unique_ptr<Session>> open(graph::Model model, SessionOptions options = {});
 
   struct Port {
@@ -55,23 +72,37 @@ class Session {
   Result<std::vector<Value>> run(std::span<const Feed> feeds, std::span<const std::string> outputs = {},
                                  const RunOptions& options = {});
 
-  const graph::Model& model() const { return model_; }  // as it runs; see keep_weights
-  const passes::Report& report() const { return report_; }
+  const graph::Model& model() const { return model_; }      // as it runs; see keep_weights
+  const passes::Report& report() const { return report_; }  // without passes when the model came from the cache
+  bool from_cache() const { return from_cache_; }
   const GraphProgram& program() const { return *program_; }
-  MemoryStats memory() const { return memory_.stats(); }
+  MemoryStats memory() const { return caller_memory_ ? caller_memory_->stats() : memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 
  private:
   Session(graph::Model model, SessionOptions options);
-  Result<> prepare();
+  template <class Read>
+  static Result<std::unique_ptr<Session>> open_cached(const CompiledCache& cache, Read&& read, SessionOptions options);
+  static Result<std::unique_ptr<Session>> make(graph::Model model, SessionOptions options, const CompiledCache* cache);
+  Result<> check_options() const;
+  bool knows(std::string_view domain, std::string_view op_type) const;
+  Result<> prepare(const CompiledCache* cache);
+  Result<> adopt();  // a model from the cache
+  void open_batch();
+  void find_ports();
+  void store(const CompiledCache& cache) const;
+  TensorMemory& tensor_memory();
   Result<std::vector<Value>> bind(std::span<const Feed> feeds) const;
 
   SessionOptions options_;
   graph::Model model_;
   passes::Report report_;
   std::vector<Port> inputs_, overridable_, outputs_;
+  std::vector<graph::Type> input_types_;  // in the order of the graph's inputs
+  bool from_cache_ = false;
   std::unique_ptr<GraphProgram> program_;
   SessionMemory memory_;
+  std::unique_ptr<CallerMemory> caller_memory_;  // nullptr: memory_
   ops::cpu::ThreadPool pool_;
   std::mutex pool_lock_;  // a run that finds the threads busy does without them
 };

@@ -21,6 +21,23 @@ enum class OptLevel : int {
   All = 3,       // and layouts chosen over the whole graph
 };
 
+// Of the factors in convolutions and matrix products; sums, inputs and outputs are float32 always.
+enum class Precision : int {
+  Float32 = 0,
+  BFloat16 = 1,  // faster where the processor multiplies them, less exact; needs OptLevel::All
+};
+
+// Where the tensors of a session's runs lie.
+enum class MemoryPool : int {
+  Default = 0,  // free blocks serve the next run; what a run did not need goes back to the system when it ends
+  Arena = 1,    // free blocks stay until trim_memory() or the session closes
+  Custom = 2,   // every block comes from `allocator`, and goes back to it when the last tensor in it dies
+};
+
+// At least `bytes` bytes from a multiple of 64 on; null: there is no more, and the run ends with Limit. Called on the
+// threads of the runs, several at a time. May throw: the message becomes the run's error.
+using Allocator = std::function<std::shared_ptr<void>(size_t bytes)>;
+
 struct SessionOptions {
   // "cpu", or "wse", "wse2", "wse3", "cuda:N": a device that this build or machine lacks is Unsupported, unless
   // `fallback` names one that serves.
@@ -32,11 +49,19 @@ struct SessionOptions {
   bool enable_profiling = false;             // every run is recorded; InferenceSession::profile_json()
   int64_t memory_limit_mb = 0;               // tensors of all runs at one time; 0: no limit
   bool enable_memory_reuse = true;           // keep blocks between runs instead of giving them back after each
+  Precision precision = Precision::Float32;
+  MemoryPool memory_pool = MemoryPool::Default;
+  Allocator allocator;  // with MemoryPool::Custom only
 };
 
 // Fixes what the model leaves open, before anything is optimised.
 struct CompileOptions {
   std::map<std::string, Shape> input_shapes;  // -1: stays dynamic
+  // The first size of every input in input_shapes (of every input when that is empty) stays open.
+  bool dynamic_batch = false;
+  // Folder where the compiled model is kept: the next session of the same model, options, build and processor maps it
+  // instead of compiling. "": none. A file there that is broken or of another build is made again.
+  std::string cache_dir;
 };
 
 // Stops a run from another thread. Copies are the same token.

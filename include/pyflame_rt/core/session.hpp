@@ -40,6 +40,14 @@ struct PassInfo {
   bool disabled = false;
 };
 
+// What a model says about itself.
+struct ModelInfo {
+  std::string producer_name, producer_version, domain, description;
+  std::string graph_name, graph_description;
+  int64_t version = 0;
+  std::map<std::string, std::string> metadata;
+};
+
 struct MemoryInfo {
   size_t in_use = 0, kept = 0, peak = 0, limit = 0;  // bytes
 };
@@ -61,6 +69,7 @@ class InferenceSession {
   const std::vector<PortInfo>& overridable_initializers() const;
   const std::vector<PortInfo>& outputs() const;
   const std::map<std::string, std::string>& metadata() const;
+  ModelInfo model_info() const;
 
   // `outputs`: names in the order wanted; empty: all. Thread-safe. After an Error the session is as before.
   std::vector<Value> run(const Feeds& feeds, const std::vector<std::string>& outputs = {},
@@ -68,14 +77,16 @@ class InferenceSession {
   std::vector<Value> run_with_profiling(const Feeds& feeds, Profile& profile,
                                         const std::vector<std::string>& outputs = {}, const RunOptions& options = {});
   // Runs feeds of one sample each, stacked along the first dimension in groups of at most `max_batch_size`; results in
-  // the order of the feeds. Every input's first dimension must be dynamic or the feeds' own.
+  // the order of the feeds. Every input's first dimension must be dynamic or the feeds' own. A timeout is for all of
+  // them together.
   std::vector<std::vector<Value>> run_batch(const std::vector<Feeds>& feeds, size_t max_batch_size,
                                             const std::vector<std::string>& outputs = {},
                                             const RunOptions& options = {});
 
   MemoryInfo memory() const;
   void trim_memory();                    // free blocks go back to the system
-  std::vector<PassInfo> passes() const;  // what the optimiser did
+  std::vector<PassInfo> passes() const;  // what the optimiser did; empty when from_cache()
+  bool from_cache() const;               // the compiled model was found in CompileOptions::cache_dir
   std::string profile_json() const;      // a Chrome trace of the runs so far; needs enable_profiling
   std::string optimized_text(int64_t max_elements = 16) const;  // the graph as it runs, in ONNX's text form
 

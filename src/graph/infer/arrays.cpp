@@ -328,6 +328,7 @@ Result<> slice(InferContext& c) {
   for (const SliceCut& cut : *cuts) {
     if (cut.step == 0) return c.invalid("step of axis {}; got 0", cut.axis);
     result[cut.axis] = cut_size(cut, (*shape)[cut.axis]);
+    if (cut.is_clipped_symbol() && (*shape)[cut.axis].size > 0) c.note_clipped(cut.axis, cut.end_symbol);
   }
   c.set_shape(0, std::move(result));
   return {};

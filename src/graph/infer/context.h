@@ -70,6 +70,8 @@ class InferContext {
   virtual Result<std::vector<ValueFacts>> run_graph(std::string_view attribute, std::span<const ValueFacts> inputs) = 0;
   // What run_graph found in the graph's values is forgotten: the next run starts from what the model declares.
   virtual void forget_graph(std::string_view attribute) = 0;
+  // Output 0's size along the axis is the smaller one of the symbol's and a known size of at least 1.
+  virtual void note_clipped(size_t axis, const std::string& symbol) = 0;
   // Graphs around this one. Running a graph several times costs a power of this.
   virtual int depth() const = 0;
 

@@ -57,6 +57,8 @@ class NodeInference final : public InferContext {
   }
 
   int depth() const override { return facts_.depth; }
+  void note_clipped(size_t axis, const std::string& symbol) override { clipped_.emplace_back(axis, symbol); }
+  const std::vector<std::pair<size_t, std::string>>& clipped() const { return clipped_; }
 
   // What the schema says of the element types that the function left open.
   void fill_from_schema() {
@@ -94,6 +96,7 @@ class NodeInference final : public InferContext {
   Engine& engine_;
   GraphFacts& facts_;
   std::map<const Graph*, Run> runs_;
+  std::vector<std::pair<size_t, std::string>> clipped_;
 };
 
 }  // namespace
@@ -169,6 +172,33 @@ void Engine::name_open_sizes(const GraphFacts& facts, Type& type) {
   }
 }
 
+// A symbol's size beside the smaller one of that and of another: either they are equal, or the operator fails.
+void Engine::name_broadcast(const GraphFacts& facts, const Node& node, Type& type) {
+  static constexpr std::string_view kOperators[] = {"Add", "Div", "Mul", "Sub"};
+  if (clipped_.empty() || facts.outside != nullptr || !type.shape || !node.domain.empty() ||
+      std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
+    return;
+  for (size_t i = 0; i < type.shape->size(); ++i) {
+    Dimension& size = (*type.shape)[i];
+    if (size.known() || !size.symbol.empty()) continue;
+    std::string whole;
+    bool direct = false, same = true;
+    for (const ValueId id : node.inputs) {
+      const auto& shape = facts.graph->value(id).type.shape;
+      if (!shape) return;
+      const size_t missing = type.shape->size() - shape->size();
+      if (i < missing || (*shape)[i - missing].size == 1) continue;
+      const std::string& name = (*shape)[i - missing].symbol;
+      const auto at = clipped_.find(name);
+      direct = direct || at == clipped_.end();
+      const std::string& meant = at != clipped_.end() ? at->second : name;
+      same = same && !meant.empty() && (whole.empty() || whole == meant);
+      whole = meant;
+    }
+    if (same && direct) size.symbol = whole;
+  }
+}
+
 Result<> Engine::infer_node(GraphFacts& facts, const Node& node) {
   if (++visited_ > kMaxInferredNodes)
     return fail(ErrorKind::Limit, "nodes to infer, loops counted several times; need at most {}", kMaxInferredNodes);
@@ -192,7 +222,12 @@ Result<> Engine::infer_node(GraphFacts& facts, const Node& node) {
       return fail(ErrorKind::Invalid, "output {} {}; inferred {}, declared {}", i, quoted_name(value.name),
                   to_string(inferred), to_string(value.type));
     value.type = std::move(*merged);
+    if (i == 0) name_broadcast(facts, node, value.type);
     name_open_sizes(facts, value.type);
+    if (i == 0 && named_ != nullptr && value.type.shape)
+      for (const auto& [axis, symbol] : context.clipped())
+        if (const std::string& name = (*value.type.shape)[axis].symbol; named_->contains(name))
+          clipped_.emplace(name, symbol);
     auto known = context.take_known(i);
     if (known && value.type.shape && known->dims.size() == value.type.shape->size() && known->dtype == value.type.dtype)
       facts.known[static_cast<size_t>(id)] = std::move(known);

@@ -39,10 +39,14 @@ class Engine {
  private:
   Result<> infer_node(GraphFacts& facts, const Node& node);
   void name_open_sizes(const GraphFacts& facts, Type& type);
+  void name_broadcast(const GraphFacts& facts, const Node& node, Type& type);
 
   const Model& model_;
   std::set<std::string>* named_;
   std::set<std::string> taken_;
+  // Names given to sizes that are the smaller one of a symbol and a known size: that symbol. Positions are cut out of a
+  // table in this way, and then added to what has as many rows as the symbol says.
+  std::map<std::string, std::string> clipped_;
   int64_t next_name_ = 1;
   int64_t visited_ = 0;
 };

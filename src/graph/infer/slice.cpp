@@ -57,7 +57,12 @@ Result<std::optional<std::vector<SliceCut>>> slice_cuts(const InferContext& c, s
     }
   }
   std::vector<SliceCut> cuts;
-  for (size_t i = 0; i < axes.size(); ++i) cuts.push_back({axes[i], (*starts)[i], (*ends)[i], steps[i]});
+  const KnownValue* end_values = attributes ? nullptr : c.known(2);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    SliceCut& cut = cuts.emplace_back(SliceCut{axes[i], (*starts)[i], (*ends)[i], steps[i], {}});
+    if (end_values != nullptr && end_values->elements.size() == axes.size())
+      if (const auto* symbol = std::get_if<std::string>(&end_values->elements[i])) cut.end_symbol = *symbol;
+  }
   return cuts;
 }
 
@@ -77,6 +82,7 @@ SliceRange slice_range(int64_t start, int64_t end, int64_t step, int64_t size) {
 }
 
 Dimension cut_size(const SliceCut& cut, const Dimension& size) {
+  if (cut.is_clipped_symbol() && size.symbol == cut.end_symbol) return size;
   if (!cut.start || !cut.end || !cut.step) return {};
   if (size.known()) return slice_range(*cut.start, *cut.end, *cut.step, size.size).count;
   // The whole of a size that nobody knows keeps its name; nothing can be as long as 2^31 - 1.

@@ -9,6 +9,10 @@ struct SliceCut {
   size_t axis = 0;
   std::optional<int64_t> start, end;  // nullopt: not known
   std::optional<int64_t> step;
+  std::string end_symbol;  // the end is this size
+
+  // The size cut is the smaller one of end_symbol's and the input's.
+  bool is_clipped_symbol() const { return start == 0 && step == 1 && !end_symbol.empty(); }
 };
 // nullopt when it is not known which axes are cut.
 Result<std::optional<std::vector<SliceCut>>> slice_cuts(const InferContext& context, size_t rank);

@@ -67,4 +67,10 @@ std::vector<std::shared_ptr<const void>> ExternalData::owners() const {
   return owners;
 }
 
+std::vector<std::string> ExternalData::paths() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, file] : by_path_) paths.push_back(path.string());
+  return paths;
+}
+
 }  // namespace hearth::import::onnx

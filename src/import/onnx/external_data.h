@@ -36,6 +36,7 @@ class ExternalData {
   Result<> charge_copy(size_t bytes);
 
   std::vector<std::shared_ptr<const void>> owners() const;
+  std::vector<std::string> paths() const;  // of the files that were opened
 
  private:
   std::filesystem::path folder_;

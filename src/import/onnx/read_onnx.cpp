@@ -141,6 +141,7 @@ Result<Model> read_model_message(std::span<const std::byte> bytes, std::shared_p
   TRY(read_functions(parts, reading, model));
   ASSIGN_OR_RETURN(model.graph, read_graph(parts.graph, reading));
   model.backing = external.owners();
+  model.external_files = external.paths();
   if (owner) model.backing.push_back(std::move(owner));
   return model;
 }

@@ -42,7 +42,7 @@ Result<> wrapping(Call& call) {
       if constexpr (std::is_integral_v<T>) loop = binary_loop<Op, T, T>;
     });
   if (loop == nullptr) return call.unsupported("element type; got {}", to_string(a->dtype()));
-  return run_binary(call, *a, *b, a->dtype(), &op, loop, kCheapGrain);
+  return run_binary(call, *a, *b, a->dtype(), &op, loop, kCheapGrain, true);
 }
 
 // The divisor of an integer division has no zero. Nothing divides when either side is empty.

@@ -240,11 +240,11 @@ HEARTH_INLINE float prelu(float a, float b) {
   return a < 0.0f ? b * a : a;
 }
 
-#define HEARTH_FLOAT_LOOP(name)                                           \
-  void name##_loop(const float* p, const float* x, float* y, int64_t n) { \
-    float held[2] = {0.0f, 0.0f};                                         \
-    if (p != nullptr) held[0] = p[0], held[1] = p[1];                     \
-    for (int64_t i = 0; i < n; ++i) y[i] = name(held, x[i]);              \
+#define HEARTH_FLOAT_LOOP(name)                                                   \
+  void name##_loop(const float* p, const float* x, float* y, int64_t n) {         \
+    float held[2] = {0.0f, 0.0f};                                                 \
+    if (p != nullptr) held[0] = p[0], held[1] = p[1];                             \
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i) y[i] = name(held, x[i]); \
   }
 HEARTH_FLOAT_UNARY(HEARTH_FLOAT_LOOP)
 #undef HEARTH_FLOAT_LOOP
@@ -252,13 +252,13 @@ HEARTH_FLOAT_UNARY(HEARTH_FLOAT_LOOP)
 #define HEARTH_FLOAT_LOOP(name)                                                                       \
   void name##_loop(const float* a, const float* b, float* y, int64_t n, bool a_moves, bool b_moves) { \
     if (a_moves && b_moves) {                                                                         \
-      for (int64_t i = 0; i < n; ++i) y[i] = name(a[i], b[i]);                                        \
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i) y[i] = name(a[i], b[i]);                   \
     } else if (a_moves) {                                                                             \
       const float one = *b;                                                                           \
-      for (int64_t i = 0; i < n; ++i) y[i] = name(a[i], one);                                         \
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i) y[i] = name(a[i], one);                    \
     } else if (b_moves) {                                                                             \
       const float one = *a;                                                                           \
-      for (int64_t i = 0; i < n; ++i) y[i] = name(one, b[i]);                                         \
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i) y[i] = name(one, b[i]);                    \
     } else {                                                                                          \
       const float one = name(*a, *b);                                                                 \
       for (int64_t i = 0; i < n; ++i) y[i] = one;                                                     \

@@ -1,5 +1,6 @@
 // The elementwise functions of f32 that graphs spend time in, as loops over contiguous elements, compiled once for each
-// instruction set. They agree bit by bit whatever the set: plain multiplications and additions, no fused ones.
+// instruction set. They agree bit by bit whatever the set: plain multiplications and additions, no fused ones. y may be
+// an operand, but not overlap with one otherwise.
 // Errors against the real functions: below 3 units in the last place (mish: 5) where the result is a normal float; gelu
 // far left of zero, where 1 + erf cancels, below 3 units of x.
 #pragma once

@@ -45,7 +45,9 @@ void binary_piece(const void* op, BinaryLoop loop, DType from, const void* a, co
 }  // namespace
 
 Result<> run_unary(Call& call, const Tensor& x, DType made, const void* op, UnaryLoop loop, int64_t grain) {
-  ASSIGN_OR_RETURN(Tensor * y, call.output(0, made, x.dims()));
+  // Every loop reads an element before it writes the one of the same place.
+  const bool in_place = made == x.dtype() && call.has(0) && call.value(0).tensor() == &x;
+  ASSIGN_OR_RETURN(Tensor * y, in_place ? call.output_reusing(0, 0, made, x.dims()) : call.output(0, made, x.dims()));
   const void* from = x.raw();
   void* to = y->mutable_raw();
   const auto piece = [&](int64_t begin, int64_t end) {
@@ -76,17 +78,22 @@ Result<Tensor> aligned(const Call& call, const Tensor& a, const Tensor& b) {
 }
 
 Result<> run_binary(Call& call, const Tensor& a, const Tensor& given, DType made, const void* op, BinaryLoop loop,
-                    int64_t grain) {
+                    int64_t grain, bool in_place) {
+  if (call.opset() >= 7) return run_broadcast(call, a, given, made, op, loop, grain, in_place);
   ASSIGN_OR_RETURN(const Tensor b, aligned(call, a, given));
   return run_broadcast(call, a, b, made, op, loop, grain);
 }
 
 Result<> run_broadcast(Call& call, const Tensor& a, const Tensor& b, DType made, const void* op, BinaryLoop loop,
-                       int64_t grain) {
+                       int64_t grain, bool in_place) {
   if (a.dtype() != b.dtype())
     return call.invalid("element types; got {} and {}, need one", to_string(a.dtype()), to_string(b.dtype()));
   ASSIGN_OR_RETURN(const Dims dims, broadcast_dims(call, {&a.dims(), &b.dims()}));
-  ASSIGN_OR_RETURN(Tensor * y, call.output(0, made, dims));
+  // In the memory of an operand as large as the result, whose element of the same place is then read first.
+  ASSIGN_OR_RETURN(Tensor * y, !in_place || made != a.dtype() ? call.output(0, made, dims)
+                               : a.dims() == dims             ? call.output_reusing(0, 0, made, dims)
+                               : b.dims() == dims             ? call.output_reusing(0, 1, made, dims)
+                                                              : call.output(0, made, dims));
   const Broadcast<2> walk(dims, {&a.dims(), &b.dims()});
   const DType from = a.dtype();
   void* to = y->mutable_raw();

@@ -30,10 +30,11 @@ Result<Tensor> aligned(const Call& call, const Tensor& a, const Tensor& b);
 // Output 0 of the broadcast sizes of a and b, of type `made`; types as above. a and b have one type (Invalid
 // otherwise).
 Result<> run_binary(Call& call, const Tensor& a, const Tensor& b, DType made, const void* op, BinaryLoop loop,
-                    int64_t grain);
-// The same without a look at the opset: b is aligned.
+                    int64_t grain, bool in_place = false);
+// The same without a look at the opset: b is aligned. `in_place`: the loop is right when y is a or b, and these are
+// inputs 0 and 1 of the call.
 Result<> run_broadcast(Call& call, const Tensor& a, const Tensor& b, DType made, const void* op, BinaryLoop loop,
-                       int64_t grain);
+                       int64_t grain, bool in_place = false);
 
 // The type a loop sees for elements of `dtype`.
 inline DType loop_type(DType dtype) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "operators/matrix/convolve.h"
+#include "operators/matrix/dense_product.h"
 #include "operators/matrix/kernels.h"
 #include "operators/matrix/requantise.h"
 
@@ -16,13 +17,25 @@ Result<> conv(Call& call, const Tensor& x, const Tensor& w) {
   ASSIGN_OR_RETURN(auto y, WideOutput<C>::make(call, 0, x.dtype(), shape.window.out_dims(shape.n, shape.out_channels)));
   ASSIGN_OR_RETURN(const auto image, Wide<C>::make(call, x));
   ASSIGN_OR_RETURN(const auto weight, Wide<C>::make(call, w));
-  const C* panels = nullptr;
-  if constexpr (std::is_same_v<C, float>)
-    if (const auto* packed = static_cast<const PackedFactor*>(call.prepared()); packed != nullptr)
-      panels = packed->panels.data<float>();
-  TRY(convolve(call, shape, image.data(), weight.data(), panels, bias.data(), y.data()));
+  TRY(convolve<C>(call, shape, image.data(), weight.data(), bias.data(), y.data()));
   y.finish(call);
   return {};
+}
+
+// f32 over the dense kernels, by way of channels-last images; false when they do not serve it.
+Result<bool> conv_dense(Call& call, const Tensor& x, const PackedConv* packed, const Tensor* w) {
+  if (x.rank() < 3 || x.rank() > 4) return false;
+  ASSIGN_OR_RETURN(const ConvShape shape, read_conv(call, x.dims(), packed != nullptr ? packed->dims : w->dims()));
+  ops::cpu::ConvShape dense;
+  if (shape.depth() == 0 || !dense_shape(shape.window, shape.n, shape.channels, dense)) return false;
+  dense.out_channels = shape.out_channels;
+  dense.groups = shape.groups;
+  ASSIGN_OR_RETURN(const auto bias, read_bias<float>(call, 2, shape.out_channels));
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, shape.window.out_dims(shape.n, shape.out_channels)));
+  if (y->size() > 0)
+    TRY(convolve_channels_first(call, dense, x.data<float>(), packed, w != nullptr ? w->data<float>() : nullptr,
+                                bias.data(), y->mutable_data<float>()));
+  return true;
 }
 
 bool is_byte(DType dtype) {
@@ -58,33 +71,42 @@ Result<> convolve_integers(Call& call, const ConvShape& shape, const IntegerInpu
                            uint32_t* y) {
   ASSIGN_OR_RETURN(const auto x, centred(call, call.input(inputs.x), inputs.x_zero, 1));
   ASSIGN_OR_RETURN(const auto w, centred(call, call.input(inputs.w), inputs.w_zero, shape.out_channels));
-  return convolve<uint32_t>(call, shape, x.data(), w.data(), nullptr, bias, y);
+  return convolve<uint32_t>(call, shape, x.data(), w.data(), bias, y);
 }
 
 }  // namespace
 
 Result<> run_conv(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
+  if (const auto* packed = static_cast<const PackedConv*>(call.prepared()); packed != nullptr) {
+    if (x->dtype() != DType::F32) return call.invalid("element types; got {} and f32, need one", to_string(x->dtype()));
+    ASSIGN_OR_RETURN(const bool done, conv_dense(call, *x, packed, nullptr));
+    if (done) return {};
+    // What is left has no elements: an image of pads alone gives the bias.
+    ASSIGN_OR_RETURN(const ConvShape shape, read_conv(call, x->dims(), packed->dims));
+    ASSIGN_OR_RETURN(const auto bias, read_bias<float>(call, 2, shape.out_channels));
+    ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, shape.window.out_dims(shape.n, shape.out_channels)));
+    const int64_t pixels = shape.window.out_size();
+    for (int64_t plane = 0; pixels > 0 && plane < y->size() / pixels; ++plane)
+      std::fill_n(y->mutable_data<float>() + plane * pixels, pixels,
+                  bias.data() != nullptr ? bias[plane % shape.out_channels] : 0.0f);
+    return {};
+  }
   ASSIGN_OR_RETURN(const Tensor* w, call.tensor(1));
   if (x->dtype() != w->dtype())
     return call.invalid("element types; got {} and {}, need one", to_string(x->dtype()), to_string(w->dtype()));
+  if (x->dtype() == DType::F32) {
+    ASSIGN_OR_RETURN(const bool done, conv_dense(call, *x, nullptr, w));
+    if (done) return {};
+  }
   return in_working_float(call, x->dtype(), [&]<class C>() { return conv<C>(call, *x, *w); });
 }
 
 Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t,
                                                std::span<const Tensor* const> constants) {
   const Tensor* w = constants.size() > 1 ? constants[1] : nullptr;
-  const int64_t groups = node.int_or("group", 1);
-  if (w == nullptr || w->dtype() != DType::F32 || w->rank() < 3 || w->size() == 0 || groups < 1 ||
-      w->dim(0) % groups != 0)
-    return nullptr;
-  const int64_t outputs = w->dim(0) / groups, depth = w->size() / w->dim(0);
-  if (w->dim(1) == 1 && outputs < 2 * kPanelRows) return nullptr;  // convolved without panels
-  auto packed = std::make_unique<PackedFactor>();
-  packed->extent = round_up(outputs, kPanelRows);
-  ASSIGN_OR_RETURN(packed->panels, Tensor::allocate(DType::F32, {groups, depth, packed->extent}));
-  pack_weights(w->data<float>(), groups, outputs, depth, packed->panels.mutable_data<float>());
-  return packed;
+  if (w == nullptr) return nullptr;
+  return pack_conv_weight(node, *w);
 }
 
 Result<> run_conv_integer(Call& call) {

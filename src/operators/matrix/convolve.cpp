@@ -36,14 +36,15 @@ Result<Wide<C>> read_bias(Call& call, int input, int64_t out_channels) {
   return Wide<C>::make(call, *bias);
 }
 
+namespace {
+
+// The weights of every group as left panels, one after the other.
 template <class C>
 void pack_weights(const C* w, int64_t groups, int64_t group_outputs, int64_t depth, C* to) {
   for (int64_t g = 0; g < groups; ++g)
     pack_whole_left(Factor<C>{w + g * group_outputs * depth, depth, 1}, group_outputs, depth,
                     to + g * left_panels_size<C>(group_outputs, depth));
 }
-
-namespace {
 
 // One output row after the other, all taps of a row added run by run.
 template <class C>
@@ -111,7 +112,7 @@ Result<> convolve_blocks(Call& call, const ConvShape& shape, const C* x, const C
 }  // namespace
 
 template <class C>
-Result<> convolve(Call& call, const ConvShape& shape, const C* x, const C* w, const C* panels, const C* bias, C* y) {
+Result<> convolve(Call& call, const ConvShape& shape, const C* x, const C* w, const C* bias, C* y) {
   const int64_t pixels = shape.window.out_size();
   if (shape.n * shape.out_channels * pixels == 0) return {};
   if (shape.depth() == 0) {  // no input channels: what is left is the bias
@@ -123,20 +124,15 @@ Result<> convolve(Call& call, const ConvShape& shape, const C* x, const C* w, co
     convolve_depthwise(call, shape, x, w, bias, y);
     return {};
   }
-  Scratch<C> packed;
-  if (panels == nullptr) {
-    const int64_t outputs = shape.group_outputs(), depth = shape.depth();
-    ASSIGN_OR_RETURN(packed, Scratch<C>::make(call, {shape.groups, left_panels_size<C>(outputs, depth)}));
-    pack_weights(w, shape.groups, outputs, depth, packed.data());
-    panels = packed.data();
-  }
-  return convolve_blocks(call, shape, x, panels, bias, y);
+  const int64_t outputs = shape.group_outputs(), depth = shape.depth();
+  ASSIGN_OR_RETURN(const auto packed, Scratch<C>::make(call, {shape.groups, left_panels_size<C>(outputs, depth)}));
+  pack_weights(w, shape.groups, outputs, depth, packed.data());
+  return convolve_blocks<C>(call, shape, x, packed.data(), bias, y);
 }
 
-#define HEARTH_CONVOLVE(C)                                                \
-  template Result<Wide<C>> read_bias<C>(Call&, int, int64_t);             \
-  template void pack_weights<C>(const C*, int64_t, int64_t, int64_t, C*); \
-  template Result<> convolve<C>(Call&, const ConvShape&, const C*, const C*, const C*, const C*, C*);
+#define HEARTH_CONVOLVE(C)                                    \
+  template Result<Wide<C>> read_bias<C>(Call&, int, int64_t); \
+  template Result<> convolve<C>(Call&, const ConvShape&, const C*, const C*, const C*, C*);
 HEARTH_CONVOLVE(float)
 HEARTH_CONVOLVE(double)
 HEARTH_CONVOLVE(uint32_t)

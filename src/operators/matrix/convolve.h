@@ -1,7 +1,7 @@
 // Convolution in the working types: the inner part of Conv, ConvInteger and QLinearConv.
 #pragma once
 
-#include "operators/matrix/packed_factor.h"
+#include "operators/matrix/multiply.h"
 #include "operators/matrix/window.h"
 
 namespace hearth::operators {
@@ -24,12 +24,8 @@ Result<ConvShape> read_conv(const Call& call, const Dims& x, const Dims& w);
 template <class C>
 Result<Wide<C>> read_bias(Call& call, int input, int64_t out_channels);
 
-// The weights of every group as left panels, one after the other; Invalid sizes were refused by read_conv.
+// y = convolution of x with w, plus bias when it is not nullptr.
 template <class C>
-void pack_weights(const C* w, int64_t groups, int64_t group_outputs, int64_t depth, C* to);
-
-// y = convolution of x with w, plus bias when it is not nullptr. `panels` is pack_weights' result or nullptr.
-template <class C>
-Result<> convolve(Call& call, const ConvShape& shape, const C* x, const C* w, const C* panels, const C* bias, C* y);
+Result<> convolve(Call& call, const ConvShape& shape, const C* x, const C* w, const C* bias, C* y);
 
 }  // namespace hearth::operators

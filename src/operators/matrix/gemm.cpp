@@ -1,8 +1,9 @@
 // Gemm: alpha * A' * B' + beta * C, with C broadcast to the result.
 #include <cmath>
 
+#include "operators/matrix/dense_product.h"
 #include "operators/matrix/kernels.h"
-#include "operators/matrix/packed_factor.h"
+#include "operators/matrix/multiply.h"
 
 namespace hearth::operators {
 
@@ -47,14 +48,14 @@ struct Sizes {
   bool transpose_a, transpose_b;
 };
 
-Result<Sizes> read_sizes(const Call& call, const Tensor& a, const Tensor& b) {
+Result<Sizes> read_sizes(const Call& call, const Dims& a, const Dims& b) {
   if (a.rank() != 2 || b.rank() != 2)
-    return call.invalid("factors; got {} and {}, need two matrices", to_string(a.dims()), to_string(b.dims()));
+    return call.invalid("factors; got {} and {}, need two matrices", to_string(a), to_string(b));
   const bool ta = call.node().int_or("transA", 0) != 0, tb = call.node().int_or("transB", 0) != 0;
-  const Sizes sizes{a.dim(ta ? 1 : 0), a.dim(ta ? 0 : 1), b.dim(tb ? 0 : 1), ta, tb};
-  if (b.dim(tb ? 1 : 0) != sizes.depth)
-    return call.invalid("factors; got {}{} times {}{}, need equal inner sizes", to_string(a.dims()),
-                        ta ? " transposed" : "", to_string(b.dims()), tb ? " transposed" : "");
+  const Sizes sizes{a[ta ? 1 : 0], a[ta ? 0 : 1], b[tb ? 0 : 1], ta, tb};
+  if (b[tb ? 1 : 0] != sizes.depth)
+    return call.invalid("factors; got {}{} times {}{}, need equal inner sizes", to_string(a), ta ? " transposed" : "",
+                        to_string(b), tb ? " transposed" : "");
   return sizes;
 }
 
@@ -81,28 +82,73 @@ Result<> add_bias(Call& call, const Tensor& bias, const Sizes& sizes, const Scal
   return {};
 }
 
+// What follows the product, but for what `done` says it did.
+template <class C>
+Result<> finish(Call& call, DType dtype, const Sizes& sizes, bool alpha_done, bool bias_done, C* y) {
+  const Scale<C> alpha(call.node().float_or("alpha", 1.0f), dtype);
+  if (!alpha_done && !alpha.is_one)
+    for (int64_t i = 0; i < sizes.rows * sizes.columns; ++i) y[i] = alpha(y[i]);
+  const Scale<C> beta(call.node().float_or("beta", 1.0f), dtype);
+  // beta = 0 asks for no C at all: its NaN and infinities must not show.
+  if (bias_done || !call.has(2) || beta.factor == 0.0) return {};
+  ASSIGN_OR_RETURN(const Tensor* bias, call.tensor(2));
+  if (bias->dtype() != dtype)
+    return call.invalid("C's element type; got {}, need {}", to_string(bias->dtype()), to_string(dtype));
+  return add_bias<C>(call, *bias, sizes, beta, y);
+}
+
+// Over the dense kernels; B is packed or given. m, n and k are at least 1.
+Result<> gemm_dense(Call& call, const Tensor& a, const Sizes& sizes, const PackedMatrix* packed, const Tensor* b) {
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, {sizes.rows, sizes.columns}));
+  ops::cpu::MatmulJob job{.m = sizes.rows,
+                          .n = sizes.columns,
+                          .k = sizes.depth,
+                          .a = a.data<float>(),
+                          .lda = sizes.depth,
+                          .c = y->mutable_data<float>(),
+                          .ldc = sizes.columns};
+  Scratch<float> rows;
+  if (sizes.transpose_a && sizes.rows > 1 && sizes.depth > 1) {
+    ASSIGN_OR_RETURN(rows, Scratch<float>::make(call, {sizes.rows, sizes.depth}));
+    ops::cpu::dense_kernels().transpose(job.a, rows.data(), 1, sizes.depth, sizes.rows, call.pool());
+    job.a = rows.data();
+  }
+  Tensor made;
+  if (packed == nullptr) {
+    const bool tb = sizes.transpose_b;
+    ASSIGN_OR_RETURN(made, pack_matrix(b->data<float>(), tb ? 1 : sizes.columns, tb ? sizes.depth : 1, sizes.depth,
+                                       sizes.columns, call.memory()));
+  }
+  job.b = packed != nullptr ? packed->panels.raw() : made.raw();
+  const float alpha = call.node().float_or("alpha", 1.0f);
+  const ops::cpu::Operand operand{.data = &alpha, .spread = ops::cpu::Spread::Number};
+  const ops::cpu::PointwiseStep step{.op = ops::cpu::Pointwise::Mul, .operand = 0};
+  if (alpha != 1.0f) job.program = {std::span(&step, 1), std::span(&operand, 1)};
+  bool bias_done = false;
+  if (call.has(2) && alpha == 1.0f && call.node().float_or("beta", 1.0f) == 1.0f)
+    if (const Tensor* bias = call.value(2).tensor(); bias != nullptr && bias->dtype() == DType::F32 &&
+                                                     bias->size() == sizes.columns && bias->rank() >= 1 &&
+                                                     bias->rank() <= 2 && bias->dims().back() == sizes.columns) {
+      job.bias = bias->data<float>();
+      bias_done = true;
+    }
+  TRY(run_matmul_job(call, job));
+  return finish<float>(call, DType::F32, sizes, true, bias_done, y->mutable_data<float>());
+}
+
 template <class C>
 Result<> gemm(Call& call, const Tensor& a, const Tensor& b) {
-  ASSIGN_OR_RETURN(const Sizes sizes, read_sizes(call, a, b));
+  ASSIGN_OR_RETURN(const Sizes sizes, read_sizes(call, a.dims(), b.dims()));
+  if (a.dtype() == DType::F32 && sizes.rows >= kPackedRows && sizes.depth > 0 && sizes.columns > 1)
+    return gemm_dense(call, a, sizes, nullptr, &b);
   ASSIGN_OR_RETURN(auto y, WideOutput<C>::make(call, 0, a.dtype(), {sizes.rows, sizes.columns}));
   ASSIGN_OR_RETURN(const auto left, Wide<C>::make(call, a));
   ASSIGN_OR_RETURN(const auto right, Wide<C>::make(call, b));
   const Factor<C> a_factor =
       sizes.transpose_a ? Factor<C>{left.data(), 1, sizes.rows} : Factor<C>{left.data(), sizes.depth, 1};
-  const Product<C> one{a_factor, packed_right<C>(call, right_factor(right.data(), sizes), sizes.columns), y.data()};
+  const Product<C> one{a_factor, right_factor(right.data(), sizes), y.data()};
   TRY(multiply_all<C>(call, 1, sizes.rows, sizes.columns, sizes.depth, [&](int64_t) { return one; }));
-
-  const Scale<C> alpha(call.node().float_or("alpha", 1.0f), a.dtype());
-  if (!alpha.is_one)
-    for (int64_t i = 0; i < y.size(); ++i) y.data()[i] = alpha(y.data()[i]);
-  const Scale<C> beta(call.node().float_or("beta", 1.0f), a.dtype());
-  // beta = 0 asks for no C at all: its NaN and infinities must not show.
-  if (call.has(2) && beta.factor != 0.0) {
-    ASSIGN_OR_RETURN(const Tensor* bias, call.tensor(2));
-    if (bias->dtype() != a.dtype())
-      return call.invalid("C's element type; got {}, need {}", to_string(bias->dtype()), to_string(a.dtype()));
-    TRY(add_bias<C>(call, *bias, sizes, beta, y.data()));
-  }
+  TRY(finish<C>(call, a.dtype(), sizes, false, false, y.data()));
   y.finish(call);
   return {};
 }
@@ -111,6 +157,15 @@ Result<> gemm(Call& call, const Tensor& a, const Tensor& b) {
 
 Result<> run_gemm(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* a, call.tensor(0));
+  if (const auto* packed = static_cast<const PackedMatrix*>(call.prepared()); packed != nullptr) {
+    if (a->dtype() != DType::F32) return call.invalid("element types; got {} and f32, need one", to_string(a->dtype()));
+    const bool tb = call.node().int_or("transB", 0) != 0;
+    ASSIGN_OR_RETURN(const Sizes sizes,
+                     read_sizes(call, a->dims(), tb ? Dims{packed->n, packed->k} : Dims{packed->k, packed->n}));
+    if (sizes.rows > 0) return gemm_dense(call, *a, sizes, packed, nullptr);
+    TRY(call.output(0, DType::F32, {0, sizes.columns}));
+    return {};
+  }
   ASSIGN_OR_RETURN(const Tensor* b, call.tensor(1));
   if (a->dtype() != b->dtype())
     return call.invalid("element types; got {} and {}, need one", to_string(a->dtype()), to_string(b->dtype()));
@@ -122,8 +177,8 @@ Result<std::unique_ptr<Prepared>> prepare_gemm(const graph::Node& node, int64_t,
   const Tensor* b = constants.size() > 1 ? constants[1] : nullptr;
   if (b == nullptr || b->rank() != 2) return nullptr;
   const bool transposed = node.int_or("transB", 0) != 0;
-  const Sizes sizes{1, b->dim(transposed ? 1 : 0), b->dim(transposed ? 0 : 1), false, transposed};
-  return pack_constant_right(*b, right_factor(b->data<float>(), sizes), sizes.depth, sizes.columns);
+  const int64_t k = b->dim(transposed ? 1 : 0), n = b->dim(transposed ? 0 : 1);
+  return pack_right_factor(*b, transposed ? 1 : n, transposed ? k : 1, k, n);
 }
 
 }  // namespace hearth::operators

@@ -31,9 +31,8 @@ Result<> run_direction(Call& call, RecurrentData<C>& data, int d, const GruSpace
   const bool linear_first = call.node().int_or("linear_before_reset", 0) != 0;
   const auto activations = shape.activations_of(d);
   TRY(data.multiply_inputs(call, d, linear_first ? kUpdateAndReset : kAllGates));
-  const C* r = data.r.data() + d * columns * hidden;
-  ASSIGN_OR_RETURN(const auto gate_factor, RecurrentFactor<C>::make(call, shape, r, 0, 2 * hidden));
-  ASSIGN_OR_RETURN(const auto hidden_factor, RecurrentFactor<C>::make(call, shape, r, 2 * hidden, hidden));
+  ASSIGN_OR_RETURN(const auto gate_factor, RecurrentFactor<C>::make(call, data, d, 0, 2 * hidden));
+  ASSIGN_OR_RETURN(const auto hidden_factor, RecurrentFactor<C>::make(call, data, d, 2 * hidden, hidden));
   // R's bias of the hidden gate, which linear_before_reset puts under the reset gate.
   const C* reset_bias =
       linear_first && data.b.data() != nullptr ? data.b.data() + (d * 2 + 1) * columns + 2 * hidden : nullptr;
@@ -92,6 +91,10 @@ Result<> run_gru(Call& call) {
   constexpr ActivationKind kDefaults[] = {ActivationKind::Sigmoid, ActivationKind::Tanh};
   ASSIGN_OR_RETURN(RecurrentShape shape, read_recurrent(call, kGates, kDefaults));
   return in_working_float(call, call.input(0).dtype(), [&]<class C>() { return gru<C>(call, std::move(shape)); });
+}
+
+Result<std::unique_ptr<Prepared>> prepare_gru(const graph::Node&, int64_t, std::span<const Tensor* const> constants) {
+  return pack_recurrent(constants, {2, 1});
 }
 
 }  // namespace hearth::operators

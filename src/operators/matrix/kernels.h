@@ -12,7 +12,7 @@ Result<> run_matmul_integer(Call& call);
 Result<> run_qlinear_matmul(Call& call);
 Result<> run_einsum(Call& call);
 Result<> run_det(Call& call);
-// The right factor in panels, when it is constant float32.
+// The right factor packed, when it is constant float32.
 Result<std::unique_ptr<Prepared>> prepare_matmul(const graph::Node& node, int64_t opset,
                                                  std::span<const Tensor* const> constants);
 Result<std::unique_ptr<Prepared>> prepare_gemm(const graph::Node& node, int64_t opset,
@@ -25,7 +25,7 @@ Result<> run_qlinear_conv(Call& call);
 Result<> run_conv_transpose(Call& call);
 Result<> run_deform_conv(Call& call);
 Result<> run_causal_conv_with_state(Call& call);
-// The weights in panels, when they are constant float32.
+// The weights packed, when they are constant float32.
 Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t opset,
                                                std::span<const Tensor* const> constants);
 
@@ -42,6 +42,13 @@ Result<> run_max_unpool(Call& call);
 Result<> run_rnn(Call& call);
 Result<> run_lstm(Call& call);
 Result<> run_gru(Call& call);
+// The weights packed, when they are constant float32.
+Result<std::unique_ptr<Prepared>> prepare_rnn(const graph::Node& node, int64_t opset,
+                                              std::span<const Tensor* const> constants);
+Result<std::unique_ptr<Prepared>> prepare_lstm(const graph::Node& node, int64_t opset,
+                                               std::span<const Tensor* const> constants);
+Result<std::unique_ptr<Prepared>> prepare_gru(const graph::Node& node, int64_t opset,
+                                              std::span<const Tensor* const> constants);
 
 // Attention.
 Result<> run_attention(Call& call);

@@ -51,8 +51,7 @@ Result<> run_direction(Call& call, LstmData<C>& data, int d, C* h, C* c, C* sums
   const RecurrentShape& shape = data.common.shape;
   const int64_t hidden = shape.hidden, columns = kGates * hidden;
   TRY(data.common.multiply_inputs(call, d, kAllGates));
-  ASSIGN_OR_RETURN(const auto recurrent,
-                   RecurrentFactor<C>::make(call, shape, data.common.r.data() + d * columns * hidden, 0, columns));
+  ASSIGN_OR_RETURN(const auto recurrent, RecurrentFactor<C>::make(call, data.common, d, 0, columns));
   data.common.load_state(data.common.initial_h, d, h);
   data.common.load_state(data.initial_c, d, c);
   for (int64_t s = 0; s < shape.longest(); ++s) {
@@ -101,6 +100,10 @@ Result<> run_lstm(Call& call) {
   constexpr ActivationKind kDefaults[] = {ActivationKind::Sigmoid, ActivationKind::Tanh, ActivationKind::Tanh};
   ASSIGN_OR_RETURN(RecurrentShape shape, read_recurrent(call, kGates, kDefaults));
   return in_working_float(call, call.input(0).dtype(), [&]<class C>() { return lstm<C>(call, std::move(shape)); });
+}
+
+Result<std::unique_ptr<Prepared>> prepare_lstm(const graph::Node&, int64_t, std::span<const Tensor* const> constants) {
+  return pack_recurrent(constants, {kGates});
 }
 
 }  // namespace hearth::operators

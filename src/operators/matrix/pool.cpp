@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "operators/elementwise/float_loops.h"
+#include "operators/matrix/dense_product.h"
 #include "operators/matrix/kernels.h"
 #include "operators/matrix/multiply.h"
 #include "operators/matrix/window.h"
@@ -197,17 +199,46 @@ Result<> max_pool(Call& call, const Tensor& x, const Pool& pool) {
   return {};
 }
 
+// f32 over the dense kernel, by way of channels-last images; false when it does not serve the pool.
+Result<bool> pool_dense(Call& call, const Tensor& x, const Pool& pool, bool average) {
+  ops::cpu::PoolJob job;
+  if (x.dtype() != DType::F32 || call.wants(1) || !dense_shape(pool.window, pool.n, pool.channels, job.shape))
+    return false;
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, pool.out_dims()));
+  if (y->size() == 0) return true;
+  const int64_t positions = pool.window.out_size();
+  const bool same = pool.channels == 1 || positions == 1;
+  Scratch<float> in, out;
+  ASSIGN_OR_RETURN(job.x, channels_last(call, x.data<float>(), pool.n, pool.channels, pool.window.in_size(), in));
+  if (!same) {
+    ASSIGN_OR_RETURN(out, Scratch<float>::make(call, {y->size()}));
+  }
+  job.y = same ? y->mutable_data<float>() : out.data();
+  job.average = average;
+  job.count_include_pad = average && call.node().int_or("count_include_pad", 0) != 0;
+  job.pad_bottom = pool.window.axes == 2 ? pool.window.axis[0].pad_end : 0;
+  job.pad_right = pool.window.last().pad_end;
+  const auto& kernels = ops::cpu::dense_kernels();
+  kernels.pool(job, call.pool());
+  if (!same) kernels.transpose(out.data(), y->mutable_data<float>(), pool.n, positions, pool.channels, call.pool());
+  return true;
+}
+
 }  // namespace
 
 Result<> run_average_pool(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
   ASSIGN_OR_RETURN(const Pool pool, read_pool(call, x->dims()));
+  ASSIGN_OR_RETURN(const bool done, pool_dense(call, *x, pool, true));
+  if (done) return {};
   return in_working_float(call, x->dtype(), [&]<class C>() { return average_pool<C>(call, *x, pool); });
 }
 
 Result<> run_max_pool(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
   ASSIGN_OR_RETURN(const Pool pool, read_pool(call, x->dims()));
+  ASSIGN_OR_RETURN(const bool done, pool_dense(call, *x, pool, false));
+  if (done) return {};
   if (x->dtype() == DType::I8 || x->dtype() == DType::U8) return max_pool<float>(call, *x, pool);  // exact in float
   return in_working_float(call, x->dtype(), [&]<class C>() { return max_pool<C>(call, *x, pool); });
 }
@@ -256,7 +287,10 @@ double sum_plane(const C* plane, int64_t size, Map map) {
 
 Result<> run_global_average_pool(Call& call) {
   return reduce_planes(call, [](const auto* plane, int64_t size) {
-    return sum_plane(plane, size, [](double x) { return x; }) / static_cast<double>(size);
+    if constexpr (std::is_same_v<decltype(plane), const float*>)
+      return float_loops().sum(plane, size) / static_cast<double>(size);
+    else
+      return sum_plane(plane, size, [](double x) { return x; }) / static_cast<double>(size);
   });
 }
 

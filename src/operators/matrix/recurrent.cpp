@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "operators/elementwise/float_loops.h"
+
 namespace hearth::operators {
 
 namespace {
@@ -135,6 +137,10 @@ void Activation::apply(C* values, int64_t count, double clip) const {
     const C limit = static_cast<C>(clip);
     map(values, count, [limit](C x) { return x > limit ? limit : x < -limit ? -limit : x; });
   }
+  if constexpr (std::is_same_v<C, float>) {
+    if (kind == ActivationKind::Tanh) return float_loops().tanh(nullptr, values, values, count);
+    if (kind == ActivationKind::Sigmoid) return float_loops().sigmoid(nullptr, values, values, count);
+  }
   const C a = static_cast<C>(alpha), b = static_cast<C>(beta);
   switch (kind) {
     case ActivationKind::Relu:
@@ -162,27 +168,71 @@ void Activation::apply(C* values, int64_t count, double clip) const {
   }
 }
 
+const Tensor* PackedRecurrent::recurrent(int d, int64_t first) const {
+  for (const Part& part : r[static_cast<size_t>(d)])
+    if (part.first == first) return &part.panels;
+  return nullptr;
+}
+
+Result<std::unique_ptr<Prepared>> pack_recurrent(std::span<const Tensor* const> constants,
+                                                 std::initializer_list<int64_t> parts) {
+  const Tensor* w = constants.size() > 1 ? constants[1] : nullptr;
+  const Tensor* r = constants.size() > 2 ? constants[2] : nullptr;
+  if (w == nullptr || r == nullptr || w->dtype() != DType::F32 || r->dtype() != DType::F32 || w->rank() != 3 ||
+      r->rank() != 3 || w->size() == 0 || r->size() == 0 || w->dim(0) > 2)
+    return nullptr;
+  int64_t gates = 0;
+  for (const int64_t part : parts) gates += part;
+  const int64_t hidden = r->dim(2), inputs = w->dim(2);
+  if (w->dim(1) % gates != 0 || w->dim(1) / gates != hidden || r->dims() != Dims{w->dim(0), w->dim(1), hidden})
+    return nullptr;
+  auto packed = std::make_unique<PackedRecurrent>();
+  packed->w_dims = w->dims();
+  packed->r_dims = r->dims();
+  packed->replaces = 1u << 1 | 1u << 2;
+  const int64_t columns = gates * hidden;
+  for (int64_t d = 0; d < w->dim(0); ++d) {
+    ASSIGN_OR_RETURN(Tensor panels, pack_matrix(w->data<float>() + d * columns * inputs, 1, inputs, inputs, columns));
+    packed->bytes += panels.bytes();
+    packed->w.push_back(std::move(panels));
+    auto& held = packed->r.emplace_back();
+    int64_t first = 0;
+    for (const int64_t part : parts) {
+      const float* from = r->data<float>() + (d * columns + first) * hidden;
+      ASSIGN_OR_RETURN(panels, pack_matrix(from, 1, hidden, hidden, part * hidden));
+      packed->bytes += panels.bytes();
+      held.push_back({first, std::move(panels)});
+      first += part * hidden;
+    }
+  }
+  return packed;
+}
+
 Result<RecurrentShape> read_recurrent(Call& call, int64_t gates, std::span<const ActivationKind> defaults) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
-  ASSIGN_OR_RETURN(const Tensor* w, call.tensor(1));
-  ASSIGN_OR_RETURN(const Tensor* r, call.tensor(2));
+  const auto* packed = static_cast<const PackedRecurrent*>(call.prepared());
+  if (packed == nullptr) TRY(call.tensor(1));
+  if (packed == nullptr) TRY(call.tensor(2));
+  if (packed != nullptr && x->dtype() != DType::F32)
+    return call.invalid("element types; got {} and f32, need one", to_string(x->dtype()));
+  const Dims w = packed != nullptr ? packed->w_dims : call.input(1).dims();
+  const Dims r = packed != nullptr ? packed->r_dims : call.input(2).dims();
   RecurrentShape shape;
   TRY(read_direction(call, shape));
   shape.batch_first = call.node().int_or("layout", 0) != 0;
-  if (x->rank() != 3 || r->rank() != 3)
-    return call.invalid("X and R; got {} and {}, need three dimensions each", to_string(x->dims()),
-                        to_string(r->dims()));
+  if (x->rank() != 3 || r.rank() != 3)
+    return call.invalid("X and R; got {} and {}, need three dimensions each", to_string(x->dims()), to_string(r));
   shape.steps = x->dim(shape.batch_first ? 1 : 0);
   shape.batch = x->dim(shape.batch_first ? 0 : 1);
   shape.inputs = x->dim(2);
-  shape.hidden = r->dim(2);
+  shape.hidden = r[2];
   const int64_t given = call.node().int_or("hidden_size", shape.hidden);
   if (given != shape.hidden) return call.invalid("attribute 'hidden_size'; got {}, need R's {}", given, shape.hidden);
   const Dims w_dims{shape.directions, gates * shape.hidden, shape.inputs};
   const Dims r_dims{shape.directions, gates * shape.hidden, shape.hidden};
-  if (w->dims() != w_dims || r->dims() != r_dims)
-    return call.invalid("W and R; got {} and {}, need {} and {}", to_string(w->dims()), to_string(r->dims()),
-                        to_string(w_dims), to_string(r_dims));
+  if (w != w_dims || r != r_dims)
+    return call.invalid("W and R; got {} and {}, need {} and {}", to_string(w), to_string(r), to_string(w_dims),
+                        to_string(r_dims));
   for (const int i : {1, 2, 3, 5}) {
     if (!call.has(i)) continue;
     ASSIGN_OR_RETURN(const Tensor* other, call.tensor(i));
@@ -218,8 +268,10 @@ Result<RecurrentData<C>> RecurrentData<C>::make(Call& call, RecurrentShape shape
   made.gates = gates;
   const DType dtype = call.input(0).dtype();
   ASSIGN_OR_RETURN(made.x, Wide<C>::make(call, call.input(0)));
-  ASSIGN_OR_RETURN(made.w, Wide<C>::make(call, call.input(1)));
-  ASSIGN_OR_RETURN(made.r, Wide<C>::make(call, call.input(2)));
+  if (call.prepared() == nullptr) {
+    ASSIGN_OR_RETURN(made.w, Wide<C>::make(call, call.input(1)));
+    ASSIGN_OR_RETURN(made.r, Wide<C>::make(call, call.input(2)));
+  }
   ASSIGN_OR_RETURN(made.b, read_weights<C>(call, 3, {shape.directions, 2 * gates * shape.hidden}));
   ASSIGN_OR_RETURN(made.initial_h, read_state<C>(call, 5, shape));
   if (call.wants(0)) {
@@ -237,9 +289,30 @@ Result<RecurrentData<C>> RecurrentData<C>::make(Call& call, RecurrentShape shape
 template <class C>
 Result<> RecurrentData<C>::multiply_inputs(Call& call, int d, unsigned recurrent_bias) {
   const int64_t rows = shape.steps * shape.batch, columns = gates * shape.hidden;
-  const Product<C> one{
-      {x.data(), shape.inputs, 1}, {w.data() + d * columns * shape.inputs, 1, shape.inputs}, x_products.data()};
-  TRY(multiply_all<C>(call, 1, rows, columns, shape.inputs, [&](int64_t) { return one; }));
+  bool done = rows == 0 || columns == 0;
+  if constexpr (std::is_same_v<C, float>)
+    if (const auto* packed = static_cast<const PackedRecurrent*>(call.prepared());
+        !done && shape.inputs > 0 && (packed != nullptr || rows >= kPackedRows)) {
+      Tensor made;
+      if (packed == nullptr) {
+        ASSIGN_OR_RETURN(made, pack_matrix(w.data() + d * columns * shape.inputs, 1, shape.inputs, shape.inputs,
+                                           columns, call.memory()));
+      }
+      TRY(run_matmul_job(call, {.m = rows,
+                                .n = columns,
+                                .k = shape.inputs,
+                                .a = x.data(),
+                                .lda = shape.inputs,
+                                .b = packed != nullptr ? packed->w[static_cast<size_t>(d)].raw() : made.raw(),
+                                .c = x_products.data(),
+                                .ldc = columns}));
+      done = true;
+    }
+  if (!done) {
+    const Product<C> one{
+        {x.data(), shape.inputs, 1}, {w.data() + d * columns * shape.inputs, 1, shape.inputs}, x_products.data()};
+    TRY(multiply_all<C>(call, 1, rows, columns, shape.inputs, [&](int64_t) { return one; }));
+  }
   if (b.data() == nullptr) return {};
   const C* bias = b.data() + d * 2 * columns;
   ASSIGN_OR_RETURN(const auto sums, Scratch<C>::make(call, {columns}));
@@ -278,11 +351,25 @@ void RecurrentData<C>::finish(Call& call) {
 }
 
 template <class C>
-Result<RecurrentFactor<C>> RecurrentFactor<C>::make(Call& call, const RecurrentShape& shape, const C* r, int64_t first,
+Result<RecurrentFactor<C>> RecurrentFactor<C>::make(Call& call, const RecurrentData<C>& data, int d, int64_t first,
                                                     int64_t columns) {
+  const RecurrentShape& shape = data.shape;
   RecurrentFactor made;
   made.columns_ = columns;
-  made.factor_ = {r + first * shape.hidden, 1, shape.hidden};
+  if (const auto* packed = static_cast<const PackedRecurrent*>(call.prepared()); packed != nullptr) {
+    const Tensor* panels = packed->recurrent(d, first);
+    CHECK(panels != nullptr);
+    made.dense_ = *panels;
+    return made;
+  }
+  const C* r = data.r.data() + (d * data.gates * shape.hidden + first) * shape.hidden;
+  made.factor_ = {r, 1, shape.hidden};
+  if constexpr (std::is_same_v<C, float>) {
+    if (shape.batch * shape.longest() >= kPackedRows && columns > 0) {
+      ASSIGN_OR_RETURN(made.dense_, pack_matrix(r, 1, shape.hidden, shape.hidden, columns, call.memory()));
+    }
+    return made;
+  }
   if (shape.batch < kPanelRows) return made;
   ASSIGN_OR_RETURN(made.panels_, Scratch<C>::make(call, {right_panels_size<C>(shape.hidden, columns)}));
   pack_whole_right(made.factor_, shape.hidden, columns, made.panels_.data());
@@ -293,6 +380,16 @@ Result<RecurrentFactor<C>> RecurrentFactor<C>::make(Call& call, const RecurrentS
 
 template <class C>
 Result<> RecurrentFactor<C>::multiply(Call& call, const RecurrentShape& shape, const C* h, C* sums) const {
+  if constexpr (std::is_same_v<C, float>)
+    if (dense_)
+      return run_matmul_job(call, {.m = shape.batch,
+                                   .n = columns_,
+                                   .k = shape.hidden,
+                                   .a = h,
+                                   .lda = shape.hidden,
+                                   .b = dense_.raw(),
+                                   .c = sums,
+                                   .ldc = columns_});
   const Product<C> one{{h, shape.hidden, 1}, factor_, sums};
   return multiply_all<C>(call, 1, shape.batch, columns_, shape.hidden, [&](int64_t) { return one; });
 }

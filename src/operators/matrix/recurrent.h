@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "operators/matrix/dense_product.h"
 #include "operators/matrix/multiply.h"
 
 namespace hearth::operators {
@@ -66,6 +67,22 @@ struct RecurrentShape {
   Dims state_dims() const;
 };
 
+// Constant weights, packed for both directions; they stand for inputs 1 and 2.
+struct PackedRecurrent final : Prepared {
+  Dims w_dims, r_dims;
+  struct Part {
+    int64_t first = 0;  // row of R
+    Tensor panels;
+  };
+  std::vector<Tensor> w;             // [direction]
+  std::vector<std::vector<Part>> r;  // [direction]: of the gates that are multiplied at one time
+
+  const Tensor* recurrent(int d, int64_t first) const;
+};
+// `parts`: how many gates are multiplied at one time. nullptr when W or R is no constant of f32 or does not fit.
+Result<std::unique_ptr<Prepared>> pack_recurrent(std::span<const Tensor* const> constants,
+                                                 std::initializer_list<int64_t> parts);
+
 // Reads the attributes and checks X, W, R, B, sequence_lens and initial_h (inputs 0 to 5) for a cell of `gates` gates
 // with `defaults` activations.
 Result<RecurrentShape> read_recurrent(Call& call, int64_t gates, std::span<const ActivationKind> defaults);
@@ -95,13 +112,12 @@ struct RecurrentData {
   void finish(Call& call);
 };
 
-// Rᵀ of some gates, packed once for all steps when the batch is worth it.
+// Rᵀ of some gates, packed once for all steps when that is worth it.
 template <class C>
 class RecurrentFactor {
  public:
-  // Rows [first, first + columns) of r [… × hidden].
-  static Result<RecurrentFactor> make(Call& call, const RecurrentShape& shape, const C* r, int64_t first,
-                                      int64_t columns);
+  // Rows [first, first + columns) of direction d of r [direction][gates * hidden × hidden].
+  static Result<RecurrentFactor> make(Call& call, const RecurrentData<C>& data, int d, int64_t first, int64_t columns);
   // sums[batch × columns] = h[batch × hidden] · Rᵀ.
   Result<> multiply(Call& call, const RecurrentShape& shape, const C* h, C* sums) const;
 
@@ -109,6 +125,7 @@ class RecurrentFactor {
   Factor<C> factor_;
   int64_t columns_ = 0;
   Scratch<C> panels_;
+  Tensor dense_;  // f32: packed for the dense kernels
 };
 
 }  // namespace hearth::operators

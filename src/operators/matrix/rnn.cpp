@@ -14,8 +14,7 @@ Result<> run_direction(Call& call, RecurrentData<C>& data, int d, C* h, C* sums)
   const int64_t hidden = shape.hidden;
   const Activation f = shape.activations_of(d)[0];
   TRY(data.multiply_inputs(call, d, kAllGates));
-  ASSIGN_OR_RETURN(const auto recurrent,
-                   RecurrentFactor<C>::make(call, shape, data.r.data() + d * hidden * hidden, 0, hidden));
+  ASSIGN_OR_RETURN(const auto recurrent, RecurrentFactor<C>::make(call, data, d, 0, hidden));
   data.load_state(data.initial_h, d, h);
   for (int64_t s = 0; s < shape.longest(); ++s) {
     TRY(call.check_cancelled());
@@ -53,6 +52,10 @@ Result<> run_rnn(Call& call) {
   constexpr ActivationKind kDefaults[] = {ActivationKind::Tanh};
   ASSIGN_OR_RETURN(RecurrentShape shape, read_recurrent(call, 1, kDefaults));
   return in_working_float(call, call.input(0).dtype(), [&]<class C>() { return rnn<C>(call, std::move(shape)); });
+}
+
+Result<std::unique_ptr<Prepared>> prepare_rnn(const graph::Node&, int64_t, std::span<const Tensor* const> constants) {
+  return pack_recurrent(constants, {1});
 }
 
 }  // namespace hearth::operators

@@ -9,6 +9,7 @@
 #include "operators/broadcast.h"
 #include "operators/convert.h"
 #include "operators/reduction/kernels.h"
+#include "ops/cpu/dense.h"
 
 namespace hearth::operators {
 
@@ -161,11 +162,39 @@ Result<> normalise(Call& call, const Tensor& x, const Rows& rows, bool centred) 
   return {};
 }
 
+// f32 rows with one scale and shift for all, and no statistics asked for: over the dense kernel. False otherwise.
+Result<bool> normalise_dense(Call& call, const Tensor& x, const Rows& rows) {
+  if (x.dtype() != DType::F32 || call.wants(1) || call.wants(2) || call.node().int_or("stash_type", 1) != 1 ||
+      x.size() == 0 || !call.has(1))
+    return false;
+  const float* factors[2] = {};
+  for (int i = 1; i <= 2 && call.has(i); ++i) {
+    const Tensor* given = call.value(i).tensor();
+    if (given == nullptr || given->dtype() != DType::F32 || given->size() != rows.size ||
+        !broadcasts_to(given->dims(), x.dims()))
+      return false;
+    // As many elements as a row has, but not the row's: the leading sizes of x may hold them as well.
+    int64_t trailing = 1;
+    for (int d = given->rank() - 1, e = x.rank() - 1; d >= 0 && given->dim(d) == x.dim(e); --d, --e)
+      trailing *= given->dim(d);
+    if (trailing < rows.size) return false;
+    factors[i - 1] = given->data<float>();
+  }
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, x.dims()));
+  ops::cpu::dense_kernels().layer_norm(x.data<float>(), factors[0], factors[1], call.node().float_or("epsilon", 1e-5f),
+                                       y->mutable_data<float>(), rows.count, rows.size, call.pool());
+  return true;
+}
+
 Result<> normalise(Call& call, bool centred) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
   ASSIGN_OR_RETURN(const int axis, normalise_axis(call, call.node().int_or("axis", -1), x->rank()));
   if (!is_float(x->dtype())) return call.unsupported("elements of type {}", to_string(x->dtype()));
   const Rows rows = rows_from(x->dims(), axis);
+  if (centred) {
+    ASSIGN_OR_RETURN(const bool done, normalise_dense(call, *x, rows));
+    if (done) return {};
+  }
   return x->dtype() == DType::F64 ? normalise<double>(call, *x, rows, centred)
                                   : normalise<float>(call, *x, rows, centred);
 }

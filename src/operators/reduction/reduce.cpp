@@ -6,7 +6,9 @@
 
 #include "operators/axes.h"
 #include "operators/convert.h"
+#include "operators/elementwise/float_loops.h"
 #include "operators/reduction/kernels.h"
+#include "ops/cpu/dense.h"
 
 namespace hearth::operators {
 
@@ -259,6 +261,30 @@ void finish(Kind kind, double* sums, int64_t count, int64_t reduced) {
   }
 }
 
+// Sums and means of f32 over neighbouring dimensions: the last ones row by row, those before the last as means of
+// columns. False when the plan is another.
+Result<bool> reduce_dense(Call& call, Kind kind, const Plan& plan, const Tensor& x) {
+  const size_t rank = plan.sizes.size();
+  if (x.dtype() != DType::F32 || (kind != Kind::Mean && kind != Kind::Sum) || x.size() == 0) return false;
+  const bool last = rank <= 2 && plan.out_strides.back() == 0 && plan.reduced > 1;
+  const bool columns =
+      kind == Kind::Mean && rank >= 2 && rank <= 3 && plan.out_strides.back() != 0 && plan.out_strides[rank - 2] == 0;
+  if (!last && !columns) return false;
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, DType::F32, plan.out_dims));
+  const float* from = x.data<float>();
+  float* to = y->mutable_data<float>();
+  const int64_t n = plan.reduced;
+  if (columns) {
+    ops::cpu::dense_kernels().column_means(from, to, rank == 3 ? plan.sizes[0] : 1, n, plan.sizes.back(), call.pool());
+    return true;
+  }
+  const double divisor = kind == Kind::Mean ? static_cast<double>(n) : 1.0;
+  call.parallel(plan.out_count, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(float_loops().sum(from + i * n, n) / divisor);
+  });
+  return true;
+}
+
 Result<> reduce_floats(Call& call, Kind kind, const Plan& plan, const Tensor& x, DType dtype) {
   ASSIGN_OR_RETURN(Tensor held, sums_of(call, plan, start_of<double>(kind)));
   auto* sums = held.mutable_data<double>();
@@ -326,6 +352,8 @@ Result<> reduce(Call& call) {
   const bool whole = is_integer(dtype) || dtype == DType::Bool;
   if (!whole && !is_float(dtype)) return call.unsupported("elements of type {}", to_string(dtype));
   const bool fractions = kind == Kind::L2 || kind == Kind::LogSum || kind == Kind::LogSumExp || kind == Kind::Mean;
+  ASSIGN_OR_RETURN(const bool done, reduce_dense(call, kind, made, *x));
+  if (done) return {};
   if (!whole || fractions) return reduce_floats(call, kind, made, *x, dtype);
   return is_unsigned(dtype) ? reduce_integers<uint64_t>(call, kind, made, *x)
                             : reduce_integers<int64_t>(call, kind, made, *x);

@@ -7,6 +7,7 @@
 #include "operators/convert.h"
 #include "operators/elementwise/float_loops.h"
 #include "operators/reduction/kernels.h"
+#include "ops/cpu/dense.h"
 
 namespace hearth::operators {
 
@@ -160,9 +161,13 @@ Result<> run(Call& call, Kind kind) {
   ASSIGN_OR_RETURN(const AxisView view, rows_of(call, *x));
   const DType dtype = x->dtype();
   if (!is_float(dtype)) return call.unsupported("elements of type {}", to_string(dtype));
-  ASSIGN_OR_RETURN(Tensor * y, call.output(0, dtype, x->dims()));
+  const bool dense_rows = dtype == DType::F32 && kind == Kind::Softmax && view.inner == 1;
+  ASSIGN_OR_RETURN(Tensor * y,
+                   dense_rows ? call.output_reusing(0, 0, dtype, x->dims()) : call.output(0, dtype, x->dims()));
   if (x->size() == 0) return {};
-  if (dtype == DType::F64) {
+  if (dense_rows) {
+    ops::cpu::dense_kernels().softmax(x->data<float>(), y->mutable_data<float>(), view.outer, view.size, call.pool());
+  } else if (dtype == DType::F64) {
     run_all(call, kind, x->data<double>(), y->mutable_data<double>(), view);
   } else if (dtype == DType::F32) {
     run_all(call, kind, x->data<float>(), y->mutable_data<float>(), view);

@@ -7,7 +7,7 @@
 namespace hearth::passes {
 namespace {
 
-// Operators that are left, in order, after the model was opened.
+// Operators that are left, in order, after the model was opened; with the basic passes only, unless said otherwise.
 std::vector<std::string> left(std::string_view text, runtime::SessionOptions options = {.level = OptLevel::Basic}) {
   auto model = graph::parse_text(text);
   EXPECT_TRUE(model) << model.error().message;

@@ -156,5 +156,82 @@ g (float[n] x) => (float[n] y) { y = mine.Double (x) })",
   EXPECT_EQ(values_of((*made)[0]), (std::vector<float>{2, 4}));
 }
 
+TEST(Session, ModelsMayNotHoldTheOperatorsOfPasses) {
+  const auto refused = Session::open(model(R"(<ir_version: 8, opset_import: ["": 17, "hearth": 1]>
+g (float[n] x) => (float[n] y) { y = hearth.Pointwise <steps = ["relu"]> (x) })"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::Unsupported);
+  EXPECT_NE(refused.error().message.find("operator of an unknown domain 'hearth'"), std::string::npos)
+      << refused.error().message;
+}
+
+TEST(Session, NobodyBringsOperatorsOfTheInternalDomain) {
+  SessionOptions options;
+  options.custom.by_name[{"hearth", "Conv"}] = [](operators::Call&) -> Result<> { return {}; };
+  const auto refused = Session::open(model(kAffine), std::move(options));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "[custom operators] domain of 'Conv'; got 'hearth', which is the runtime's own");
+}
+
+constexpr std::string_view kProduct = R"(<ir_version: 8, opset_import: ["": 17]>
+product (float[n, 2] x) => (float[n, 2] y, float[2, 2] also) <float[2, 2] w = {1.0, 2.0, 3.0, 4.0}, float[2, 2] v = {1.0, 0.0, 0.0, 1.0}> {
+  h = MatMul (x, w)
+  y = MatMul (h, v)
+  also = Identity (v)
+})";
+
+TEST(Session, WeightsThatKernelsHoldAreNotKeptTwice) {
+  const auto weight_of = [](const Session& session, std::string_view name) {
+    const auto& graph = session.model().graph;
+    return static_cast<bool>(graph.value(graph.find_value(name)).constant);
+  };
+  const auto session = open(kProduct, {.level = OptLevel::None});
+  ASSERT_NE(session, nullptr);
+  EXPECT_FALSE(weight_of(*session, "w"));
+  EXPECT_TRUE(weight_of(*session, "v"));  // somebody else reads it
+  const auto kept = open(kProduct, {.level = OptLevel::None, .keep_weights = true});
+  ASSERT_NE(kept, nullptr);
+  EXPECT_TRUE(weight_of(*kept, "w"));
+  const Feed feed{"x", floats({1, 2}, {1, 2})};
+  for (const auto& each : {session.get(), kept.get()}) {
+    const auto made = each->run(std::span(&feed, 1));
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(values_of((*made)[0]), (std::vector<float>{7, 10}));
+    EXPECT_EQ(values_of((*made)[1]), (std::vector<float>{1, 0, 0, 1}));
+  }
+}
+
+TEST(Session, ResultsTakeThePlaceOfWhatDies) {
+  const auto session = open(R"(<ir_version: 8, opset_import: ["": 17]>
+chain (float[n] x) => (float[n] y) { a = Add (x, x) b = Mul (a, x) c = Neg (b) d = Relu (c) y = Add (d, x) })",
+                            {.level = OptLevel::None});
+  ASSERT_NE(session, nullptr);
+  const Tensor x = floats({1 << 16}, std::vector<float>(1 << 16, -2));
+  const Feed feed{"x", x};
+  const auto made = session->run(std::span(&feed, 1));
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(values_of((*made)[0])[0], -2);
+  EXPECT_EQ(x.data<float>()[0], -2);  // what the caller holds is never written
+  EXPECT_EQ(session->memory().peak, size_t{4} << 16);
+}
+
+TEST(Session, WhatIsStillReadKeepsItsMemory) {
+  const auto session = open(R"(<ir_version: 8, opset_import: ["": 17]>
+shared (float[n] x) => (float[n] y, float[n] z) <int64[1] sizes = {-1}> {
+  a = Add (x, x)
+  same = Reshape (a, sizes)
+  b = Neg (a)
+  y = Add (b, same)
+  z = Mul (same, same)
+})",
+                            {.level = OptLevel::None});
+  ASSERT_NE(session, nullptr);
+  const Feed feed{"x", floats({2}, {1, 3})};
+  const auto made = session->run(std::span(&feed, 1));
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(values_of((*made)[0]), (std::vector<float>{0, 0}));
+  EXPECT_EQ(values_of((*made)[1]), (std::vector<float>{4, 36}));
+}
+
 }  // namespace
 }  // namespace hearth::runtime

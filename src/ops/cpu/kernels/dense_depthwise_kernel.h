@@ -1,8 +1,8 @@
 // The depthwise kernel, compiled once an instruction set; its face for others is dense_depthwise.h.
-// Convolution of every channel by itself over channels-last images. A tile is a few output pixels of one row times one
-// vector of channels; every input vector of a row of the kernel is loaded once and feeds all the sums it belongs to.
-// Columns outside the image are skipped, not read as zeros. A sum runs over the kernel's rows, then columns, in
-// ascending order whatever the tile, so the result depends on nothing else.
+// Convolution of every channel by itself over channels-last images. A tile is a few output pixels of one or two rows
+// times one vector of channels; an input vector is loaded once a tile and feeds all the sums it belongs to. Pixels
+// outside the image are skipped, not read as zeros. A sum runs over the kernel's rows, then columns, in ascending order
+// whatever the tile, so the result depends on nothing else.
 #pragma once
 
 #include "ops/cpu/kernels/dense_depthwise.h"
@@ -12,187 +12,300 @@
 namespace hearth::ops::cpu {
 namespace {
 
-struct DepthwiseTile {
-  const ConvShape* shape;
-  const float* x;  // the image at this block of channels
-  int64_t x_stride, row_stride;
-  const float* w;     // all taps of this block
-  const float* bias;  // of this block or nullptr
-  float* y;           // the first pixel that is stored, at this block
-  int64_t y_stride;
-  int64_t top, left;           // of the first pixel's window, may be outside the image
-  int64_t first_tap, end_tap;  // rows of the kernel that lie in the image
-  int64_t from;                // pixels before this one belong to another tile: not stored
-  const ProgramClamp* clamp;
+// Tiles [tile0, tile1) of the rows from output row `row` (counted over all images) on, channels [channel0, channel1).
+struct DepthwiseStrip {
+  const ConvJob* job;
+  PointwiseProgram program;  // what comes after the clamp
+  ProgramClamp clamp;
+  int64_t row, tile0, tile1, channel0, channel1;
 };
 
+// One block of channels of a tile.
+struct DepthwiseBlock {
+  const float* x;  // the image
+  int64_t at;      // of the first pixel's window, which may begin outside the image
+  int64_t x_stride, row_stride;
+  uint32_t rows, columns;  // those of the windows that lie in the image, a bit each
+  const float* w;
+  const float* bias;  // or nullptr
+  float* y;           // the first pixel that is stored
+  int64_t y_stride, y_row_stride;
+  int64_t from;  // pixels before this one belong to another tile: not stored
+  int lanes;
+
+  void advance(int64_t taps) {
+    x += kLanes;
+    w += taps * kLanes;
+    if (bias != nullptr) bias += kLanes;
+    y += kLanes;
+  }
+};
+
+inline uint32_t bits_inside(int64_t first, int64_t count, int64_t size) {  // of count positions from first on
+  const int64_t low = smaller(count, larger(0, -first)), high = larger(low, smaller(count, size - first));
+  return ((1u << high) - 1u) & ~((1u << low) - 1u);
+}
+
+template <bool kTail>
+inline F load_lanes(const float* p, int lanes) {
+  return kTail ? load(p, lanes) : load(p);
+}
+
 template <bool kTail, int N>
-inline HEARTH_UNROLLED void finish_depthwise(const DepthwiseTile& t, F* sum, int lanes) {
-  if (t.clamp->on) {
-    const F low = fset(t.clamp->low), high = fset(t.clamp->high);
+inline HEARTH_UNROLLED void store_pixels(F* sum, const ProgramClamp& clamp, int64_t from, float* y, int64_t y_stride,
+                                         int lanes) {
+  if (clamp.on) {
+    const F low = fset(clamp.low), high = fset(clamp.high);
     unrolled<N>([&](auto p) HEARTH_UNROLLED { sum[p.value] = min(high, max(low, sum[p.value])); });
   }
   unrolled<N>([&](auto p) HEARTH_UNROLLED {
-    if (p.value < t.from) return;
-    float* y = t.y + (p.value - t.from) * t.y_stride;
+    if (p.value < from) return;
     if constexpr (kTail)
       store(y, sum[p.value], lanes);
     else
       store(y, sum[p.value]);
+    y += y_stride;
   });
 }
 
-// P pixels of a kernel K columns wide with stride S, dilation 1. kTail: only `lanes` channels are left.
-template <int K, int S, int P, bool kTail>
-__attribute__((noinline)) void depthwise_row(const DepthwiseTile& t, int lanes) {
+// R rows of P pixels; a K x K kernel with stride S (R == 1: of any height and vertical stride and dilation, whose taps
+// are `rows`). kBorder: parts of the windows lie outside. kTail: only `lanes` channels are left.
+template <int K, int S, int R, int P, bool kBorder, bool kTail>
+inline HEARTH_UNROLLED void depthwise_block(const DepthwiseBlock& b, const ProgramClamp& clamp, int64_t first_tap,
+                                            int64_t end_tap) {
   constexpr int kColumns = (P - 1) * S + K;
-  const uint64_t width = static_cast<uint64_t>(t.shape->width);
-  const F start = t.bias == nullptr ? fzero() : kTail ? load(t.bias, lanes) : load(t.bias);
-  F sum[P];
-  unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[p.value] = start; });
-  for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
-    const int64_t row = (t.top + tap * t.shape->dilation_height) * t.row_stride + t.left * t.x_stride;
-    const float* taps = t.w + tap * K * kLanes;
-    F w[K];
-    unrolled<K>([&](auto k) HEARTH_UNROLLED { w[k.value] = load(taps + k.value * kLanes); });
+  const F start = b.bias == nullptr ? fzero() : load_lanes<kTail>(b.bias, b.lanes);
+  F sum[R][P];
+  unrolled<R>([&](auto r)
+                  HEARTH_UNROLLED { unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[r.value][p.value] = start; }); });
+  // fn(column, x): what column `column` of an input row adds
+  const auto each_column = [&](int64_t at, const auto& fn) HEARTH_UNROLLED {
     unrolled<kColumns>([&](auto j) HEARTH_UNROLLED {
-      if (static_cast<uint64_t>(t.left + j.value) >= width) return;
-      const float* from = t.x + (row + j.value * t.x_stride);
-      F x;
-      if constexpr (kTail)
-        x = load(from, lanes);
-      else
-        x = load(from);
-      unrolled<K>([&](auto k) HEARTH_UNROLLED {
-        constexpr int kAt = decltype(j)::value - decltype(k)::value, kPixel = kAt / S;
-        if constexpr (kAt >= 0 && kAt % S == 0 && kPixel < P) sum[kPixel] = fma(x, w[k.value], sum[kPixel]);
-      });
+      if (!kBorder || (b.columns & 1u << j.value) != 0) fn(j, load_lanes<kTail>(b.x + at, b.lanes));
+      at += b.x_stride;
     });
-  }
-  finish_depthwise<kTail, P>(t, sum, lanes);
-}
-
-// Any kernel, stride and dilation: P pixels times V vectors, of which the last has `lanes` channels (V > 1: all).
-template <int P, int V>
-__attribute__((noinline)) void depthwise_any(const DepthwiseTile& t, int lanes) {
-  const ConvShape& s = *t.shape;
-  const int64_t block = s.kernel_height * s.kernel_width * kLanes;
-  F sum[P][V];
-  unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    const F start = t.bias == nullptr ? fzero() : load_some(t.bias + v.value * kLanes, V > 1 ? kLanes : lanes);
-    unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[p.value][v.value] = start; });
-  });
-  for (int64_t tap = t.first_tap; tap < t.end_tap; ++tap) {
-    const int64_t row = (t.top + tap * s.dilation_height) * t.row_stride;
-    for (int64_t k = 0; k < s.kernel_width; ++k) {
-      const float* taps = t.w + (tap * s.kernel_width + k) * kLanes;
-      const int64_t column = t.left + k * s.dilation_width;
-      unrolled<P>([&](auto p) HEARTH_UNROLLED {
-        const int64_t at = column + p.value * s.stride_width;
-        if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(s.width)) return;
-        const float* from = t.x + (row + at * t.x_stride);
-        unrolled<V>([&](auto v) HEARTH_UNROLLED {
-          const F x = V > 1 ? load(from + v.value * kLanes) : load_some(from, lanes);
-          sum[p.value][v.value] = fma(x, load(taps + v.value * block), sum[p.value][v.value]);
+  };
+  if constexpr (R == 1) {
+    int64_t at = b.at + first_tap * b.row_stride;
+    for (int64_t tap = first_tap; tap < end_tap; ++tap, at += b.row_stride) {
+      F w[K];
+      unrolled<K>([&](auto k) HEARTH_UNROLLED { w[k.value] = load(b.w + (tap * K + k.value) * kLanes); });
+      each_column(at, [&](auto j, F x) HEARTH_UNROLLED {
+        unrolled<K>([&](auto k) HEARTH_UNROLLED {
+          constexpr int kAt = decltype(j)::value - decltype(k)::value, kPixel = kAt / S;
+          if constexpr (kAt >= 0 && kAt % S == 0 && kPixel < P) sum[0][kPixel] = fma(x, w[k.value], sum[0][kPixel]);
         });
       });
     }
+  } else {
+    F w[K * K];
+    unrolled<K * K>([&](auto k) HEARTH_UNROLLED { w[k.value] = load(b.w + k.value * kLanes); });
+    int64_t at = b.at;
+    unrolled<(R - 1) * S + K>([&](auto i) HEARTH_UNROLLED {
+      if (!kBorder || (b.rows & 1u << i.value) != 0)
+        each_column(at, [&](auto j, F x) HEARTH_UNROLLED {
+          unrolled<R>([&](auto r) HEARTH_UNROLLED {
+            unrolled<K>([&](auto k) HEARTH_UNROLLED {
+              constexpr int kTap = decltype(i)::value - decltype(r)::value * S;
+              constexpr int kAt = decltype(j)::value - decltype(k)::value, kPixel = kAt / S;
+              if constexpr (kTap >= 0 && kTap < K && kAt >= 0 && kAt % S == 0 && kPixel < P)
+                sum[r.value][kPixel] = fma(x, w[kTap * K + k.value], sum[r.value][kPixel]);
+            });
+          });
+        });
+      at += b.row_stride;
+    });
   }
-  unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    F one[P];
-    unrolled<P>([&](auto p) HEARTH_UNROLLED { one[p.value] = sum[p.value][v.value]; });
-    DepthwiseTile part = t;
-    part.y += v.value * kLanes;
-    finish_depthwise<V == 1, P>(part, one, lanes);
+  unrolled<R>([&](auto r) HEARTH_UNROLLED {
+    store_pixels<kTail, P>(sum[r.value], clamp, b.from, b.y + r.value * b.y_row_stride, b.y_stride, b.lanes);
   });
-}
-
-using DepthwiseFunction = void (*)(const DepthwiseTile& tile, int lanes);
-
-// How a shape is cut: a tile has `pixels` pixels of a row and `vectors` vectors where those are left, else one.
-struct DepthwisePlan {
-  int pixels = 1, vectors = 1;
-  DepthwiseFunction many = nullptr, one = nullptr, tail = nullptr;
-};
-
-template <int K, int S>
-inline DepthwisePlan depthwise_plan_of(int pixels) {
-  switch (pixels) {
-    case 8:
-      return {8, 1, nullptr, depthwise_row<K, S, 8, false>, depthwise_row<K, S, 8, true>};
-    case 7:
-      return {7, 1, nullptr, depthwise_row<K, S, 7, false>, depthwise_row<K, S, 7, true>};
-    default:
-      return {4, 1, nullptr, depthwise_row<K, S, 4, false>, depthwise_row<K, S, 4, true>};
-  }
-}
-
-inline DepthwisePlan depthwise_plan(const ConvShape& s) {
-  if (s.out_width < 3) return {1, 4, depthwise_any<1, 4>, depthwise_any<1, 1>, depthwise_any<1, 1>};
-  int pixels = 4;  // the fewest computed in vain, a little more for each tile
-  const auto cost = [&](int p) { return (s.out_width + p - 1) / p * (p + 1); };
-  for (const int p : {7, 8})
-    if (cost(p) < cost(pixels)) pixels = p;
-  if (s.dilation_width == 1 && s.stride_width == 1) {
-    if (s.kernel_width == 3) return depthwise_plan_of<3, 1>(pixels);
-    if (s.kernel_width == 5) return depthwise_plan_of<5, 1>(pixels);
-    if (s.kernel_width == 7) return depthwise_plan_of<7, 1>(pixels);
-  }
-  if (s.dilation_width == 1 && s.stride_width == 2) {
-    if (s.kernel_width == 3) return depthwise_plan_of<3, 2>(pixels);
-    if (s.kernel_width == 5) return depthwise_plan_of<5, 2>(pixels);
-  }
-  return {4, 2, depthwise_any<4, 2>, depthwise_any<4, 1>, depthwise_any<4, 1>};
 }
 
 inline int64_t floor_div(int64_t a, int64_t b) {
   return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-// Tiles [from, to) of all output rows, channels [channel0, channel1).
+// The block of the first channels of a strip's rows, without what depends on the tile; first_tap and end_tap are the
+// rows of the kernel that lie in the image for the first output row.
+inline DepthwiseBlock first_block(const DepthwiseStrip& strip, int64_t* first_tap, int64_t* end_tap) {
+  const ConvJob& job = *strip.job;
+  const ConvShape& s = job.shape;
+  const int64_t image = strip.row / s.out_height, top = strip.row % s.out_height * s.stride_height - s.pad_top;
+  *first_tap = top >= 0 ? 0 : smaller(s.kernel_height, floor_div(-top - 1, s.dilation_height) + 1);
+  *end_tap = larger(*first_tap, smaller(s.kernel_height, floor_div(s.height - 1 - top, s.dilation_height) + 1));
+  DepthwiseBlock b;
+  const int64_t row = s.width * job.x_stride;
+  b.x = job.x + image * s.height * row + strip.channel0;
+  b.at = top * row;
+  b.x_stride = job.x_stride;
+  b.row_stride = s.dilation_height * row;
+  b.w = static_cast<const float*>(job.w) + strip.channel0 * s.kernel_height * s.kernel_width;
+  b.bias = job.bias != nullptr ? job.bias + strip.channel0 : nullptr;
+  b.y = job.y + strip.row * s.out_width * job.y_stride + strip.channel0;
+  b.y_stride = job.y_stride;
+  b.y_row_stride = s.out_width * job.y_stride;
+  b.lanes = static_cast<int>((strip.channel1 - strip.channel0) % kLanes);
+  return b;
+}
+
+// fn(block, begin, end, left) for every tile of `pixels` pixels: output columns [begin, end), windows from column
+// `left` of the image on; then the program over its `rows` rows. The last tile of a row overlaps the one before it.
+template <class Function>
+inline HEARTH_UNROLLED void each_tile(const DepthwiseStrip& strip, const DepthwiseBlock& first, int64_t pixels,
+                                      int64_t rows, const Function& fn) {
+  const ConvShape& s = strip.job->shape;
+  for (int64_t tile = strip.tile0; tile < strip.tile1; ++tile) {
+    const int64_t begin = tile * pixels, end = smaller(begin + pixels, s.out_width), ox = end - pixels;
+    DepthwiseBlock b = first;
+    const int64_t left = ox * s.stride_width - s.pad_left;
+    b.at += left * b.x_stride;
+    b.from = begin - ox;
+    b.y += begin * b.y_stride;
+    float* y = b.y;
+    fn(b, left);
+    for (int64_t r = 0; r < rows; ++r)
+      apply_program(strip.program, y + r * b.y_row_stride, b.y_stride, (strip.row + r) * s.out_width + begin,
+                    end - begin, strip.channel0, strip.channel1 - strip.channel0);
+  }
+}
+
+template <int K, int S, int R, int P>
+__attribute__((noinline)) void depthwise_strip(const DepthwiseStrip& strip) {
+  constexpr int kColumns = (P - 1) * S + K, kRows = (R - 1) * S + K;
+  constexpr uint32_t kAllColumns = (1u << kColumns) - 1u, kAllRows = (1u << kRows) - 1u;
+  const ConvShape& s = strip.job->shape;
+  const int64_t taps = s.kernel_height * K, blocks = (strip.channel1 - strip.channel0) / kLanes;
+  int64_t first_tap, end_tap;
+  DepthwiseBlock first = first_block(strip, &first_tap, &end_tap);
+  first.rows = R == 1 ? kAllRows : bits_inside(strip.row % s.out_height * S - s.pad_top, kRows, s.height);
+  each_tile(strip, first, P, R, [&](DepthwiseBlock& b, int64_t left) {
+    b.columns = bits_inside(left, kColumns, s.width);
+    if (b.rows == kAllRows && b.columns == kAllColumns)
+      for (int64_t i = 0; i < blocks; ++i, b.advance(taps))
+        depthwise_block<K, S, R, P, false, false>(b, strip.clamp, first_tap, end_tap);
+    else
+      for (int64_t i = 0; i < blocks; ++i, b.advance(taps))
+        depthwise_block<K, S, R, P, true, false>(b, strip.clamp, first_tap, end_tap);
+    if (b.lanes > 0) depthwise_block<K, S, R, P, true, true>(b, strip.clamp, first_tap, end_tap);
+  });
+}
+
+// Any kernel, stride and dilation: P pixels of V vectors. V == 1: `lanes` channels.
+template <int P, int V, bool kBorder>
+inline HEARTH_UNROLLED void depthwise_any_block(const DepthwiseBlock& b, const ConvShape& s, const ProgramClamp& clamp,
+                                                int64_t left, int64_t first_tap, int64_t end_tap, int lanes) {
+  const int64_t next = s.kernel_height * s.kernel_width * kLanes;
+  F sum[V][P];
+  unrolled<V>([&](auto v) HEARTH_UNROLLED {
+    const F start = b.bias == nullptr ? fzero() : load_some(b.bias + v.value * kLanes, V > 1 ? kLanes : lanes);
+    unrolled<P>([&](auto p) HEARTH_UNROLLED { sum[v.value][p.value] = start; });
+  });
+  for (int64_t tap = first_tap; tap < end_tap; ++tap)
+    for (int64_t k = 0; k < s.kernel_width; ++k) {
+      const float* w = b.w + (tap * s.kernel_width + k) * kLanes;
+      const int64_t at = b.at + tap * b.row_stride + k * s.dilation_width * b.x_stride;
+      const int64_t column = left + k * s.dilation_width;
+      unrolled<P>([&](auto p) HEARTH_UNROLLED {
+        const int64_t step = p.value * s.stride_width;
+        if (kBorder && static_cast<uint64_t>(column + step) >= static_cast<uint64_t>(s.width)) return;
+        const float* x = b.x + (at + step * b.x_stride);
+        unrolled<V>([&](auto v) HEARTH_UNROLLED {
+          const F a = V > 1 ? load(x + v.value * kLanes) : load_some(x, lanes);
+          sum[v.value][p.value] = fma(a, load(w + v.value * next), sum[v.value][p.value]);
+        });
+      });
+    }
+  unrolled<V>([&](auto v) HEARTH_UNROLLED {
+    store_pixels<V == 1, P>(sum[v.value], clamp, b.from, b.y + v.value * kLanes, b.y_stride, lanes);
+  });
+}
+
+template <int P, int V>
+__attribute__((noinline)) void depthwise_any_strip(const DepthwiseStrip& strip) {
+  const ConvShape& s = strip.job->shape;
+  const int64_t taps = s.kernel_height * s.kernel_width;
+  int64_t first_tap, end_tap;
+  const DepthwiseBlock first = first_block(strip, &first_tap, &end_tap);
+  each_tile(strip, first, P, 1, [&](DepthwiseBlock& b, int64_t left) {
+    int64_t channels = strip.channel1 - strip.channel0;
+    if (left >= 0 && left + (P - 1) * s.stride_width + (s.kernel_width - 1) * s.dilation_width < s.width)
+      for (; channels >= V * kLanes; channels -= V * kLanes) {
+        depthwise_any_block<P, V, false>(b, s, strip.clamp, left, first_tap, end_tap, kLanes);
+        for (int v = 0; v < V; ++v) b.advance(taps);
+      }
+    for (; channels >= V * kLanes; channels -= V * kLanes) {
+      depthwise_any_block<P, V, true>(b, s, strip.clamp, left, first_tap, end_tap, kLanes);
+      for (int v = 0; v < V; ++v) b.advance(taps);
+    }
+    for (; channels > 0; channels -= kLanes, b.advance(taps))
+      depthwise_any_block<P, 1, true>(b, s, strip.clamp, left, first_tap, end_tap,
+                                      static_cast<int>(smaller(channels, kLanes)));
+  });
+}
+
+using DepthwiseFunction = void (*)(const DepthwiseStrip& strip);
+
+// How a shape is cut into tiles: `rows` rows of `pixels` pixels, single rows where no more are left.
+struct DepthwisePlan {
+  int pixels, rows;
+  DepthwiseFunction several, single;
+};
+
+template <int K, int S, int R>
+inline DepthwisePlan depthwise_plan_of(int pixels) {
+  switch (pixels) {
+    case 8:
+      return {8, R, depthwise_strip<K, S, R, 8>, depthwise_strip<K, S, 1, 8>};
+    case 7:
+      return {7, R, depthwise_strip<K, S, R, 7>, depthwise_strip<K, S, 1, 7>};
+    default:
+      return {4, R, depthwise_strip<K, S, R, 4>, depthwise_strip<K, S, 1, 4>};
+  }
+}
+
+inline DepthwisePlan depthwise_plan(const ConvShape& s) {
+  if (s.out_width < 3) return {1, 1, nullptr, depthwise_any_strip<1, 4>};
+  int pixels = 4;  // the fewest computed in vain, a little more for each tile
+  const auto cost = [&](int p) { return (s.out_width + p - 1) / p * (p + 1); };
+  for (const int p : {7, 8})
+    if (cost(p) < cost(pixels)) pixels = p;
+  if (s.kernel_width == 3 && s.kernel_height == 3 && s.dilation_width == 1 && s.dilation_height == 1 &&
+      s.stride_width == s.stride_height) {
+    if (kLanes < 16) pixels = 4;  // two rows of more do not fit 16 registers
+    if (s.stride_width == 1) return depthwise_plan_of<3, 1, 2>(pixels);
+    if (s.stride_width == 2) return depthwise_plan_of<3, 2, 2>(pixels);
+  }
+  if (s.dilation_width == 1 && s.stride_width == 1) {
+    if (s.kernel_width == 3) return depthwise_plan_of<3, 1, 1>(pixels);
+    if (s.kernel_width == 5) return depthwise_plan_of<5, 1, 1>(pixels);
+    if (s.kernel_width == 7) return depthwise_plan_of<7, 1, 1>(pixels);
+  }
+  if (s.dilation_width == 1 && s.stride_width == 2) {
+    if (s.kernel_width == 3) return depthwise_plan_of<3, 2, 1>(pixels);
+    if (s.kernel_width == 5) return depthwise_plan_of<5, 2, 1>(pixels);
+  }
+  return {4, 1, nullptr, depthwise_any_strip<4, 2>};
+}
+
+// Tiles [from, to), counted over all groups of rows.
 inline void depthwise_tiles(const ConvJob& job, const DepthwisePlan& plan, int64_t from, int64_t to, int64_t channel0,
                             int64_t channel1) {
   const ConvShape& s = job.shape;
-  const int64_t across = (s.out_width + plan.pixels - 1) / plan.pixels;
-  const int64_t taps = s.kernel_height * s.kernel_width;
-  PointwiseProgram program = job.program;
-  const ProgramClamp clamp = take_clamp(program);
-  for (int64_t tile = from; tile < to; ++tile) {
-    const int64_t row = tile / across, image = row / s.out_height, oy = row % s.out_height;
-    const int64_t begin = tile % across * plan.pixels, end = smaller(begin + plan.pixels, s.out_width);
-    const int64_t ox = end - plan.pixels;  // the last tile of a row overlaps the one before it
-    DepthwiseTile t;
-    t.shape = &s;
-    t.x_stride = job.x_stride;
-    t.row_stride = s.width * job.x_stride;
-    t.y_stride = job.y_stride;
-    t.top = oy * s.stride_height - s.pad_top;
-    t.left = ox * s.stride_width - s.pad_left;
-    t.first_tap = t.top >= 0 ? 0 : smaller(s.kernel_height, floor_div(-t.top - 1, s.dilation_height) + 1);
-    t.end_tap = larger(t.first_tap, smaller(s.kernel_height, floor_div(s.height - 1 - t.top, s.dilation_height) + 1));
-    t.from = begin - ox;
-    t.clamp = &clamp;
-    const float* x = job.x + image * s.height * t.row_stride;
-    const int64_t pixel = row * s.out_width + begin;
-    float* y = job.y + pixel * job.y_stride;
-    for (int64_t c = channel0; c < channel1;) {
-      const int64_t left = channel1 - c;
-      t.x = x + c;
-      t.w = static_cast<const float*>(job.w) + c * taps;
-      t.bias = job.bias != nullptr ? job.bias + c : nullptr;
-      t.y = y + c;
-      if (plan.many != nullptr && left >= plan.vectors * kLanes) {
-        plan.many(t, kLanes);
-        c += plan.vectors * kLanes;
-      } else if (left >= kLanes) {
-        plan.one(t, kLanes);
-        c += kLanes;
-      } else {
-        plan.tail(t, static_cast<int>(left));
-        c = channel1;
-      }
-    }
-    apply_program(program, y + channel0, job.y_stride, pixel, end - begin, channel0, channel1 - channel0);
+  const int64_t across = (s.out_width + plan.pixels - 1) / plan.pixels,
+                down = (s.out_height + plan.rows - 1) / plan.rows;
+  DepthwiseStrip strip;
+  strip.job = &job;
+  strip.program = job.program;
+  strip.clamp = take_clamp(strip.program);
+  strip.channel0 = channel0;
+  strip.channel1 = channel1;
+  while (from < to) {
+    const int64_t group = from / across, oy = group % down * plan.rows;
+    strip.row = group / down * s.out_height + oy;
+    strip.tile0 = from - group * across;
+    strip.tile1 = smaller(across, to - group * across);
+    (plan.rows > 1 && oy + plan.rows <= s.out_height ? plan.several : plan.single)(strip);
+    from += strip.tile1 - strip.tile0;
   }
 }
 
@@ -204,8 +317,9 @@ extern "C" void HEARTH_CPU_ENTRY(dense_depthwise)(const hearth::ops::cpu::ConvJo
   using namespace hearth::ops::cpu;
   const ConvShape& s = job.shape;
   const DepthwisePlan plan = depthwise_plan(s);
-  const int64_t tiles = s.batch * s.out_height * ((s.out_width + plan.pixels - 1) / plan.pixels);
-  const int64_t work = tiles * plan.pixels * s.channels * (1 + s.kernel_height * s.kernel_width / 4);
+  const int64_t tiles =
+      s.batch * ((s.out_height + plan.rows - 1) / plan.rows) * ((s.out_width + plan.pixels - 1) / plan.pixels);
+  const int64_t work = tiles * plan.rows * plan.pixels * s.channels * (1 + s.kernel_height * s.kernel_width / 4);
   const int64_t team = team_size(pool), vectors = (s.channels + kLanes - 1) / kLanes;
   if (tiles >= 8 * team || vectors < 2 * team) {
     split_range(pool, tiles, work,

@@ -15,17 +15,17 @@ struct PoolSpan {
   int64_t start, first, end, counted;
 };
 
+// Not tap by tap: a window may have millions of taps that all miss the image.
+inline int64_t taps_before(int64_t edge, int64_t start, int64_t kernel, int64_t dilation) {
+  if (edge <= start) return 0;
+  return smaller(kernel, (edge - start + dilation - 1) / dilation);
+}
 inline PoolSpan pool_span(int64_t out, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation, int64_t size,
                           int64_t pad_end) {
-  PoolSpan s{out * stride - pad, 0, 0, 0};
-  for (int64_t k = 0; k < kernel; ++k) {
-    const int64_t at = s.start + k * dilation;
-    if (at < 0) ++s.first;
-    if (at < size) ++s.end;
-    if (at < size + pad_end) ++s.counted;
-  }
-  s.end = larger(s.end, s.first);
-  return s;
+  const int64_t start = out * stride - pad;
+  const int64_t first = taps_before(0, start, kernel, dilation);
+  return {start, first, larger(first, taps_before(size, start, kernel, dilation)),
+          taps_before(size + pad_end, start, kernel, dilation)};
 }
 
 // One output row of a maximum with a window K columns wide, stride S, for V vectors of channels.
@@ -61,28 +61,30 @@ inline void max_row(const PoolJob& job, const float* x, float* y, const PoolSpan
 }
 
 // Any window: one pixel, V vectors.
-template <int V>
+template <bool kAverage, int V>
 inline void pool_pixel(const PoolJob& job, const float* x, float* y, const PoolSpan& rows, const PoolSpan& columns,
                        int lanes) {
   const ConvShape& s = job.shape;
   F most[V];
-  unrolled<V>([&](auto v) HEARTH_UNROLLED { most[v.value] = job.average ? fzero() : fset(-INFINITY); });
+  unrolled<V>([&](auto v) HEARTH_UNROLLED { most[v.value] = kAverage ? fzero() : fset(-INFINITY); });
   for (int64_t r = rows.first; r < rows.end; ++r)
     for (int64_t c = columns.first; c < columns.end; ++c) {
       const int64_t at = (rows.start + r * s.dilation_height) * s.width + columns.start + c * s.dilation_width;
       const float* from = x + at * s.channels;
       unrolled<V>([&](auto v) HEARTH_UNROLLED {
         const F a = V > 1 ? load(from + v.value * kLanes) : load_some(from, lanes);
-        most[v.value] = job.average ? add(most[v.value], a) : max_nan(most[v.value], a);
+        most[v.value] = kAverage ? add(most[v.value], a) : max_nan(most[v.value], a);
       });
     }
   const int64_t inside = (rows.end - rows.first) * (columns.end - columns.first);
-  const F count = fset(static_cast<float>(job.count_include_pad ? rows.counted * columns.counted : inside));
+  // A window over pads alone has nothing to average.
+  const F count = fset(static_cast<float>(larger(1, job.count_include_pad ? rows.counted * columns.counted : inside)));
   unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    store_some(y + v.value * kLanes, job.average ? div(most[v.value], count) : most[v.value], V > 1 ? kLanes : lanes);
+    store_some(y + v.value * kLanes, kAverage ? div(most[v.value], count) : most[v.value], V > 1 ? kLanes : lanes);
   });
 }
 
+template <bool kAverage>
 inline void pool_any_row(const PoolJob& job, const float* x, float* y, const PoolSpan& rows) {
   const ConvShape& s = job.shape;
   constexpr int V = 4;
@@ -90,9 +92,10 @@ inline void pool_any_row(const PoolJob& job, const float* x, float* y, const Poo
     const PoolSpan columns =
         pool_span(o, s.stride_width, s.pad_left, s.kernel_width, s.dilation_width, s.width, job.pad_right);
     int64_t c = 0;
-    for (; c + V * kLanes <= s.channels; c += V * kLanes) pool_pixel<V>(job, x + c, y + c, rows, columns, kLanes);
+    for (; c + V * kLanes <= s.channels; c += V * kLanes)
+      pool_pixel<kAverage, V>(job, x + c, y + c, rows, columns, kLanes);
     for (; c < s.channels; c += kLanes)
-      pool_pixel<1>(job, x + c, y + c, rows, columns, static_cast<int>(smaller(kLanes, s.channels - c)));
+      pool_pixel<kAverage, 1>(job, x + c, y + c, rows, columns, static_cast<int>(smaller(kLanes, s.channels - c)));
   }
 }
 
@@ -109,12 +112,13 @@ using PoolFunction = void (*)(const PoolJob& job, const float* x, float* y, cons
 
 inline PoolFunction pool_function(const PoolJob& job) {
   const ConvShape& s = job.shape;
-  if (job.average || s.dilation_width != 1) return pool_any_row;
+  if (job.average) return pool_any_row<true>;
+  if (s.dilation_width != 1) return pool_any_row<false>;
   if (s.kernel_width == 2 && s.stride_width == 2) return max_rows<2, 2>;
   if (s.kernel_width == 3 && s.stride_width == 1) return max_rows<3, 1>;
   if (s.kernel_width == 3 && s.stride_width == 2) return max_rows<3, 2>;
   if (s.kernel_width == 5 && s.stride_width == 1) return max_rows<5, 1>;
-  return pool_any_row;
+  return pool_any_row<false>;
 }
 
 }  // namespace

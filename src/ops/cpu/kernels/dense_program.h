@@ -14,7 +14,7 @@ namespace {
 
 // ---- functions of one number
 
-// A rational approximation, 4e-7 absolute; beyond 3.95 it is 1 in float32.
+// A rational approximation, 4e-7 absolute and never beyond 1.
 inline F erf(F x) {
   const F t = max(fset(-3.95f), min(fset(3.95f), x)), s = mul(t, t);
   F p = fset(2.01174703e-06f);
@@ -29,17 +29,18 @@ inline F erf(F x) {
   q = fma(q, s, fset(1.15590699e-1f));
   q = fma(q, s, fset(5.05291045e-1f));
   q = fma(q, s, fset(1.0f));
-  return div(mul(t, p), q);
+  return max(fset(-1.0f), min(fset(1.0f), quotient(mul(t, p), q)));
 }
 
-inline F minus_abs(F x) {  // -|x|
-  return sub(fzero(), abs(x));
-}
-
-// From e^-|x|, which cannot overflow.
+// 1 / (1 + e^-x); x is held where e^-x and its reciprocal are still floats.
 inline F sigmoid(F x) {
-  const F e = exp(minus_abs(x)), one = fset(1.0f);
-  return div(where_less(x, fzero(), e, one), add(one, e));
+  const F e = exp_minus(min(fset(86.0f), max(fset(-86.0f), x)));
+  return quotient(fset(1.0f), add(fset(1.0f), e));
+}
+
+inline F silu(F x) {  // below -86 it is 0 but for 4e-36: not less for a greater |x|
+  x = max(fset(-86.0f), x);
+  return quotient(x, add(fset(1.0f), exp_minus(min(fset(86.0f), x))));
 }
 
 inline F log_one_plus(F x) {  // 0 <= x <= 1; 3e-8
@@ -56,23 +57,48 @@ inline F log_one_plus(F x) {  // 0 <= x <= 1; 3e-8
 }
 
 inline F softplus(F x) {
-  return add(max(fzero(), x), log_one_plus(exp(minus_abs(x))));
+  return add(max(fzero(), x), log_one_plus(exp_minus_abs(x)));
 }
 
 // tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2); 1 in float32 beyond 20
 inline F mish(F x) {
   const F e = exp(min(fset(20.0f), x)), n = mul(e, add(e, fset(2.0f)));
-  return mul(x, div(n, add(n, fset(2.0f))));
+  return mul(x, quotient(n, add(n, fset(2.0f))));
 }
 
+// x times the normal distribution's integral, whose odd part is a rational approximation; 1e-6 absolute. Below -5.4
+// the factor is held: the result is -1e-7 and shrinks no more.
 inline F gelu(F x) {
-  const F half = mul(x, fset(0.5f));
-  return fma(half, erf(mul(x, fset(0.70710678f))), half);
+  x = max(fset(-5.4f), x);
+  const F c = min(fset(5.4f), x), s = mul(c, c);
+  F p = fset(8.85861937e-6f);
+  p = fma(p, s, fset(4.89013095e-4f));
+  p = fma(p, s, fset(6.61140773e-3f));
+  p = fma(p, s, fset(6.48765638e-2f));
+  p = fma(p, s, fset(3.98940027e-1f));
+  F q = fset(7.20874596e-7f);
+  q = fma(q, s, fset(1.78141883e-4f));
+  q = fma(q, s, fset(3.68810887e-3f));
+  q = fma(q, s, fset(4.64921184e-2f));
+  q = fma(q, s, fset(3.29259604e-1f));
+  q = fma(q, s, fset(1.0f));
+  return mul(x, add(fset(0.5f), quotient(mul(c, p), q)));
 }
 
-inline F gelu_tanh(F x) {  // x (1 + tanh u) / 2 = x sigmoid(2u)
+inline F gelu_tanh(F x) {  // x (1 + tanh u) / 2 = x sigmoid(2u); below -12 the factor is held: the result is 0
+  x = max(fset(-12.0f), x);
   const F cube = mul(mul(x, x), x);
   return mul(x, sigmoid(mul(fset(1.5957691216f), fma(fset(0.044715f), cube, x))));
+}
+
+inline F hyperbolic_tangent(F x) {  // from e^-2|x|; the series near 0, where the difference cancels
+  const F e = exp_minus_abs(add(x, x)), one = fset(1.0f), x2 = mul(x, x);
+  const F size = quotient(sub(one, e), add(one, e));
+  F s = fset(-0.0539682540f);
+  s = fma(s, x2, fset(0.1333333333f));
+  s = fma(s, x2, fset(-0.3333333333f));
+  s = fma(mul(s, x2), x, x);
+  return where_less(abs(x), fset(0.1f), s, where_less(x, fzero(), sub(fzero(), size), size));
 }
 
 inline F exp_minus_one(F x) {  // x <= 0; the series near 0, where the difference cancels
@@ -81,7 +107,7 @@ inline F exp_minus_one(F x) {  // x <= 0; the series near 0, where the differenc
   s = fma(s, x, fset(1.0f / 6));
   s = fma(s, x, fset(0.5f));
   s = fma(mul(s, x), x, x);
-  return where_less(fset(-0.25f), x, s, sub(exp(x), fset(1.0f)));
+  return where_less(fset(-0.25f), x, s, sub(exp_minus_abs(x), fset(1.0f)));
 }
 
 inline F full_exp(F x) {
@@ -204,7 +230,7 @@ inline size_t run_step(const PointwiseProgram& program, size_t at, const Program
       unary_step(t, [](F v) { return sigmoid(v); });
       break;
     case Pointwise::Silu:
-      unary_step(t, [](F v) { return mul(v, sigmoid(v)); });
+      unary_step(t, [](F v) { return silu(v); });
       break;
     case Pointwise::HardSigmoid:
       unary_step(t, [a, b](F v) { return unit_clip(add(mul(v, a), b)); });
@@ -213,7 +239,7 @@ inline size_t run_step(const PointwiseProgram& program, size_t at, const Program
       unary_step(t, [](F v) { return mul(v, unit_clip(fma(v, fset(1.0f / 6), fset(0.5f)))); });
       break;
     case Pointwise::Tanh:
-      unary_step(t, [](F v) { return hearth::ops::cpu::tanh(v); });
+      unary_step(t, [](F v) { return hyperbolic_tangent(v); });
       break;
     case Pointwise::Gelu:
       unary_step(t, [](F v) { return gelu(v); });

@@ -27,6 +27,10 @@ inline F reduce_vectors(const float* x, int64_t n, F neutral, const Function& fn
   return i < n ? fn(fn(even, odd), keep_range(load(x + i, static_cast<int>(n - i)), 0, n - i, neutral)) : fn(even, odd);
 }
 
+inline F exp_below(F x, F most) {  // e^(x - most)
+  return exp_minus(min(fset(110.0f), sub(most, x)));
+}
+
 // A NaN may be lost from `most`: it comes back in every e^(x - most) that it is in, and so in the sum. A row of -inf
 // alone is NaN, as -inf - -inf is.
 inline void softmax_row(const float* x, float* y, int64_t n) {
@@ -36,7 +40,7 @@ inline void softmax_row(const float* x, float* y, int64_t n) {
   F s0 = fzero(), s1 = fzero();
   int64_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const F a = exp(sub(load(x + i), most)), b = exp(sub(load(x + i + kLanes), most));
+    const F a = exp_below(load(x + i), most), b = exp_below(load(x + i + kLanes), most);
     s0 = add(s0, a);
     s1 = add(s1, b);
     store(y + i, a);
@@ -44,7 +48,7 @@ inline void softmax_row(const float* x, float* y, int64_t n) {
   }
   for (; i < n; i += kLanes) {
     const int k = static_cast<int>(smaller(kLanes, n - i));
-    const F a = exp(sub(load_some(x + i, k), most));
+    const F a = exp_below(load_some(x + i, k), most);
     s0 = add(s0, keep_range(a, 0, k, fzero()));
     store_some(y + i, a, k);
   }

@@ -66,6 +66,7 @@ __attribute__((noinline)) void product_tile(const TileCall& t) {
       for (int64_t k = 0; k < run; ++k, panel += P) {
         if constexpr (M > 2) {
           prefetch(ahead);
+          if constexpr (M <= 8 && kPanelRows > 16) prefetch(ahead + 64);  // few rows: all of the panel may be new
           ahead += ahead_step;
         }
         F w[V];

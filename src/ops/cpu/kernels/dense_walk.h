@@ -11,8 +11,14 @@ namespace {
 
 using Tile = void (*)(const TileCall&);
 
-constexpr int kRowVectors = 4;        // vectors of a tile of one row: enough sums at once to hide an addition's time
-constexpr int64_t kBlockWords = 512;  // k of a block: its panel and its rows of a stay near the core
+constexpr int kRowVectors = 4;  // vectors of a tile of one row: enough sums at once to hide an addition's time
+// Rows a multiple of 4096 bytes apart fall into one set of the first-level cache, which holds eight lines at least.
+constexpr int64_t kSetWords = 1024;
+constexpr int kSetRows = 7;
+// k of a block: its panel and its rows of a stay near the core. A single tile reads a panel once: longer ones, and a
+// single row all of it, as memory likes it.
+constexpr int64_t kBlockWords = 512, kLongBlockWords = 4096;
+constexpr int64_t kAheadBytes = 8192;  // that a single tile prefetches in front of what it reads
 
 // Tiles of 1 … kDenseRows rows.
 template <int V, Word kWord, int... kM>
@@ -37,19 +43,19 @@ class Blocks {
     int64_t a = 0, word = 0;  // where it begins in a row of a, and in k
   };
 
-  explicit Blocks(const TileRuns& runs) : whole_(runs) {
+  Blocks(const TileRuns& runs, int64_t most) : whole_(runs) {
     const int64_t plane = runs.runs * runs.run;
-    if (runs.planes * plane <= kBlockWords * 3 / 2) return;
-    if (plane <= kBlockWords) {
-      each_ = even(runs.planes, kBlockWords / plane);
+    if (runs.planes * plane <= most * 3 / 2) return;
+    if (plane <= most) {
+      each_ = even(runs.planes, most / plane);
       per_ = 0;
       count_ = ceil_div(runs.planes, each_);
-    } else if (runs.run <= kBlockWords) {
-      each_ = even(runs.runs, kBlockWords / runs.run);
+    } else if (runs.run <= most) {
+      each_ = even(runs.runs, most / runs.run);
       per_ = ceil_div(runs.runs, each_);
       count_ = per_ * runs.planes;
     } else {
-      each_ = even(runs.run, kBlockWords);
+      each_ = even(runs.run, most);
       per_ = ceil_div(runs.run, each_);
       count_ = per_ * runs.runs * runs.planes;
       in_run_ = true;
@@ -97,11 +103,15 @@ struct Columns {
 
 class Walk {
  public:
-  explicit Walk(const Product& p) : p_(p), blocks_(p.runs) {
-    k_ = p.runs.planes * p.runs.runs * p.runs.run;
-    tiles_ = p.lines * ceil_div(p.width, kDenseRows);
-    one_row_ = p.lines * p.width == 1;
-  }
+  explicit Walk(const Product& p)
+      : p_(p),
+        tile_rows_(p.lda % kSetWords == 0 ? smaller(kDenseRows, kSetRows) : kDenseRows),
+        tiles_(p.lines * ceil_div(p.width, tile_rows_)),
+        one_row_(p.lines * p.width == 1),
+        k_(p.runs.planes * p.runs.runs * p.runs.run),
+        blocks_(p.runs, one_row_      ? larger(1, k_)
+                        : tiles_ == 1 ? kLongBlockWords
+                                      : kBlockWords) {}
 
   template <Word kWord>
   void run(int64_t panel0, int64_t panel1) const {
@@ -151,13 +161,16 @@ class Walk {
     }
     const float* panel = p_.panels + columns.panel * kPanelRows * k_;
     const Blocks::Block part = blocks_[block];
-    // The next panel comes into the cache a little with every tile of this one.
-    const char* ahead = next >= 0 && tiles_ > 1 ? reinterpret_cast<const char*>(p_.panels + next) : nullptr;
+    // The next panel comes into the cache a little with every tile of this one; a single tile fetches its own.
+    const bool alone = tiles_ == 1;
     const int64_t words = part.runs.planes * part.runs.runs * part.runs.run;
     const int64_t step = columns.panels * kPanelRows * static_cast<int64_t>(sizeof(float)) / larger(1, tiles_);
+    const char* ahead = alone       ? reinterpret_cast<const char*>(panel + part.word * kPanelRows) + kAheadBytes
+                        : next >= 0 ? reinterpret_cast<const char*>(p_.panels + next)
+                                    : nullptr;
     for (int64_t line = 0; line < p_.lines; ++line) {
       const float* a = p_.a + line / p_.lines_per_image * p_.image_stride + line % p_.lines_per_image * p_.line_stride;
-      const int64_t count = ceil_div(p_.width, kDenseRows);
+      const int64_t count = ceil_div(p_.width, tile_rows_);
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = p_.width * i / count, rows = p_.width * (i + 1) / count - row;
         const int64_t c_row = line * p_.line_rows + row;
@@ -188,9 +201,10 @@ class Walk {
   }
 
   const Product& p_;
+  int64_t tile_rows_, tiles_;
+  bool one_row_;
+  int64_t k_;
   Blocks blocks_;
-  int64_t k_ = 0, tiles_ = 0;
-  bool one_row_ = false;
 };
 
 }  // namespace

@@ -122,25 +122,37 @@ inline void from_points(const F* m, F* r) {
   r[3] = fma(a, fma(fset(4.0f), h, mul(half, f)), m[5]);
 }
 
-// One vector of channels of a tile, pixel(y, x) of its 6x6, to v[36] at steps of `step`.
-template <class Pixel>
-inline void transform_input(const Pixel& pixel, float* v, int64_t step) {
-  F t[6][6];
+// `vectors` vectors of channels of a tile, whose 6x6 pixels are `row` and `pixel` apart, to v[36] at steps of `step`.
+// The outer loops stay loops: unrolled, more goes into addresses than into arithmetic.
+__attribute__((noinline)) inline void transform_input(const float* x, int64_t row, int64_t pixel, int64_t vectors,
+                                                      float* v, int64_t step) {
+  const int64_t pixel3 = 3 * pixel, pixel5 = 5 * pixel, step6 = 6 * step, step18 = 18 * step, step30 = 30 * step;
+  for (; vectors > 0; --vectors, x += kLanes, v += kLanes) {
+    alignas(64) float t[6][6][kLanes];  // [point across][row of the tile]
+    const float* from = x;
+#pragma GCC unroll 1
+    for (int y = 0; y < 6; ++y, from += row) {
+      const F d[6] = {load(from),          load(from + pixel),     load(from + 2 * pixel),
+                      load(from + pixel3), load(from + 4 * pixel), load(from + pixel5)};
+      F r[6];
+      to_points(d, r);
 #pragma GCC unroll 6
-  for (int x = 0; x < 6; ++x) {
-    F d[6], r[6];
+      for (int i = 0; i < 6; ++i) store(t[i][y], r[i]);
+    }
+    float* to = v;
+#pragma GCC unroll 1
+    for (int i = 0; i < 6; ++i, to += step) {
+      F d[6], r[6];
 #pragma GCC unroll 6
-    for (int y = 0; y < 6; ++y) d[y] = pixel(y, x);
-    to_points(d, r);
-#pragma GCC unroll 6
-    for (int y = 0; y < 6; ++y) t[y][x] = r[y];
-  }
-#pragma GCC unroll 6
-  for (int y = 0; y < 6; ++y) {
-    F r[6];
-    to_points(t[y], r);
-#pragma GCC unroll 6
-    for (int x = 0; x < 6; ++x) store(v + (y * 6 + x) * step, r[x]);
+      for (int y = 0; y < 6; ++y) d[y] = load(t[i][y]);
+      to_points(d, r);
+      store(to, r[0]);
+      store(to + step6, r[1]);
+      store(to + 2 * step6, r[2]);
+      store(to + step18, r[3]);
+      store(to + 4 * step6, r[4]);
+      store(to + step30, r[5]);
+    }
   }
 }
 
@@ -194,9 +206,11 @@ inline void transform_tile(const ConvJob& job, const WinogradPlan& p, int64_t ti
   const int64_t x_from = larger(0, -x0), x_to = smaller(6, s.width - x0);
   const bool inside = y_from == 0 && y_to == 6 && x_from == 0 && x_to == 6;
   int64_t c = from;
-  if (inside)
-    for (; c + kLanes <= to; c += kLanes)
-      transform_input([&](int i, int j) { return load(x + i * row + j * pixel + c); }, v + c, p.v_step);
+  if (inside) {
+    const int64_t vectors = (to - from) / kLanes;
+    transform_input(x + c, row, pixel, vectors, v + c, p.v_step);
+    c += vectors * kLanes;
+  }
   if (c >= to) return;
   alignas(64) float edge[kPoints * kLanes] = {};  // what lies outside the image stays zero for all channels
   for (; c < to; c += kLanes) {
@@ -204,7 +218,7 @@ inline void transform_tile(const ConvJob& job, const WinogradPlan& p, int64_t ti
     for (int64_t i = y_from; i < y_to; ++i)
       for (int64_t j = x_from; j < x_to; ++j)
         store(edge + (i * 6 + j) * kLanes, load_some(x + i * row + j * pixel + c, lanes));
-    transform_input([&](int i, int j) { return load(edge + (i * 6 + j) * kLanes); }, v + c, p.v_step);
+    transform_input(edge, 6 * kLanes, kLanes, 1, v + c, p.v_step);
   }
 }
 
@@ -235,6 +249,19 @@ inline void finish_pixels(const WinogradWork& w, int64_t first, int64_t count, i
   }
 }
 
+// A tile's pixels to the cache while products keep the arithmetic busy: written cold they cost as much as the
+// transforms.
+inline void prefetch_pixels(const WinogradWork& w, int64_t tile, int64_t column, int64_t columns) {
+  const ConvJob& job = *w.job;
+  const ConvShape& s = job.shape;
+  const WinogradTile at = tile_at(*w.plan, tile);
+  const int64_t high = smaller(4, s.out_height - at.y), wide = smaller(4, s.out_width - at.x);
+  const float* y = job.y + ((at.image * s.out_height + at.y) * s.out_width + at.x) * job.y_stride + column;
+  for (int64_t i = 0; i < high; ++i)
+    for (int64_t j = 0; j < wide; ++j)
+      for (int64_t c = 0; c < columns; c += 16) prefetch(y + (i * s.out_width + j) * job.y_stride + c);
+}
+
 // The products of one panel for tiles [first, first + count), whose v starts at `v`, and the results' pixels.
 inline void multiply_panel(const WinogradWork& w, const float* v, float* m, int64_t first, int64_t count,
                            int64_t panel) {
@@ -242,14 +269,15 @@ inline void multiply_panel(const WinogradWork& w, const float* v, float* m, int6
   const ConvJob& job = *w.job;
   const ConvShape& s = job.shape;
   const WinogradPlan& p = *w.plan;
-  const int64_t slice = s.channels * W;
+  const int64_t slice = s.channels * W, column = panel * W, columns = smaller(W, s.out_channels - column);
   const float* u = static_cast<const float*>(job.w) + panel * kPoints * slice;
   for (int i = 0; i < kPoints; ++i) {
     const bool last = i + 1 == kPoints && panel + 1 == p.panels;
     wide_product(v + i * p.v_step, p.v_row, count, s.channels, u + i * slice, m + i * W, p.m_row, true,
                  last ? nullptr : u + (i + 1) * slice);
+    for (int64_t t = count * i / kPoints; t < count * (i + 1) / kPoints; ++t)
+      prefetch_pixels(w, first + t, column, columns);
   }
-  const int64_t column = panel * W, columns = smaller(W, s.out_channels - column);
   for (int64_t t = 0; t < count; ++t) {
     const WinogradTile at = tile_at(p, first + t);
     const int64_t high = smaller(4, s.out_height - at.y), wide = smaller(4, s.out_width - at.x);

@@ -113,6 +113,9 @@ inline uint32_t bits_at_least(F a, F b) {
 inline uint32_t bits_less(F a, F b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)));
 }
+inline F quotient(F a, F b) {
+  return div(a, b);
+}
 inline F where_less(F a, F b, F yes, F no) {
   return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }

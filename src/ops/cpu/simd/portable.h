@@ -126,6 +126,9 @@ inline uint32_t bits_less(F a, F b) {
   for (int i = 0; i < 8; ++i) bits |= static_cast<uint32_t>(a[i] < b[i]) << i;
   return bits;
 }
+inline F quotient(F a, F b) {
+  return div(a, b);
+}
 inline F where_less(F a, F b, F yes, F no) {
   return a < b ? yes : no;
 }
