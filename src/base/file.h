@@ -32,7 +32,8 @@ class MappedFile {
 };
 
 // Brings mapped bytes into memory and into this process's page tables, in order, so that the first touch of each page
-// finds it. Returns when all is there, or soon after a stop is asked for. What cannot be had is left to the first touch.
+// finds it. Returns when all is there, or soon after a stop is asked for. What cannot be had is left to the first
+// touch.
 void prefault(std::span<const std::byte> bytes, const std::stop_token& stop);
 
 // Reads a whole file of at most `limit` bytes.

@@ -176,8 +176,8 @@ struct Binding {
   std::string source;
 };
 
-Result<> check_type(const Graph& graph, const OperatorSchema& schema, const ParameterSchema& parameter,
-                    ValueId id, const std::string& where, std::vector<Binding>& bindings) {
+Result<> check_type(const Graph& graph, const OperatorSchema& schema, const ParameterSchema& parameter, ValueId id,
+                    const std::string& where, std::vector<Binding>& bindings) {
   const ValueInfo& value = graph.value(id);
   const Type type = value.constant || value.sparse_constant ? constant_type(value) : value.type;
   if (!is_complete(type)) return {};
@@ -195,8 +195,7 @@ Result<> check_type(const Graph& graph, const OperatorSchema& schema, const Para
   if (bound == bindings.end())
     bindings.push_back({parameter.types, got, fmt::format("{} {}", where, label(id, graph))});
   else if (bound->type != got)
-    return invalid("{} {}: type; got {}, need {} as {} has", where, label(id, graph), got, bound->type,
-                   bound->source);
+    return invalid("{} {}: type; got {}, need {} as {} has", where, label(id, graph), got, bound->type, bound->source);
   return {};
 }
 

@@ -26,7 +26,8 @@ struct Skip {
   std::string_view name, reason;
 };
 constexpr std::string_view kRandom = "draws random values: every draw is right, the file holds one";
-constexpr std::string_view kNoise = "the file holds rounding noise above the suite's absolute tolerance where the value is 0";
+constexpr std::string_view kNoise =
+    "the file holds rounding noise above the suite's absolute tolerance where the value is 0";
 constexpr std::string_view kGradient = "Gradient differentiates the graph around it: only training runtimes do";
 constexpr Skip kSkips[] = {
     {"test_bernoulli", kRandom},

@@ -111,8 +111,8 @@ TEST(SuiteTypes, NodeCasesAreInferredAsDeclared) {
   for (const fs::path& path : models) infer_outputs(path, share);
   for (const std::string& line : share.open) std::printf("less exact: %s\n", line.c_str());
   const double percent = 100.0 * share.exact / std::max(share.outputs, 1);
-  std::printf("%d node cases, %d outputs, %d as exact as declared (%.1f %%)\n", share.models, share.outputs, share.exact,
-              percent);
+  std::printf("%d node cases, %d outputs, %d as exact as declared (%.1f %%)\n", share.models, share.outputs,
+              share.exact, percent);
   EXPECT_GE(percent, 80.0);
 }
 

@@ -30,8 +30,8 @@ class Mutator {
   }
 
   int64_t number() {
-    static constexpr int64_t kNumbers[] = {0,         1,          -1,        2,         3,         -2,       7,
-                                           8,         1 << 20,    INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
+    static constexpr int64_t kNumbers[] = {0, 1,       -1,        2,         3,         -2,       7,
+                                           8, 1 << 20, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
     return one_in(3) ? static_cast<int64_t>(random_() % 20) - 5 : kNumbers[below(std::size(kNumbers))];
   }
   ValueId id(const Graph& graph) {

@@ -208,8 +208,8 @@ TEST(ImageDecoder, DamagedBytesAreAnEmptyImage) {
     ASSERT_EQ(call.out().dims(), (Dims{0, 0, 3})) << length;
   }
   for (const std::string& text : {std::string(), std::string("P6 9999999 9999999 255\n"), std::string("P6 1 1 255\n\1"),
-                                 std::string("hello"), std::string("\xff\xd8\xff\xe0"),
-                                 std::string("\x89PNG\r\n\x1a\nxxxx"), std::string("II*\0\xff\xff\xff\xff", 8)}) {
+                                  std::string("hello"), std::string("\xff\xd8\xff\xe0"),
+                                  std::string("\x89PNG\r\n\x1a\nxxxx"), std::string("II*\0\xff\xff\xff\xff", 8)}) {
     TestCall call("ImageDecoder", 20, {bytes_of_text(text)});
     ASSERT_TRUE(call.run());
     EXPECT_EQ(call.out().size(), 0);
