@@ -26,6 +26,9 @@ std::optional<Numbers> numbers_of(const Node& node, std::string_view name, size_
   return Numbers(given.begin(), given.end());
 }
 
+// The dense kernels walk every tap of a window, the operator's own only those that meet the image.
+constexpr int64_t kMostTaps = 4096;
+
 struct Window {
   Numbers kernel, strides, dilations, pads;
   bool same = false;  // the pads come from auto_pad
@@ -36,7 +39,11 @@ struct Window {
 std::optional<Window> window_of(const Node& node, const Shape& shape, Numbers kernel) {
   const size_t rank = kernel.size();
   if (rank < 1 || rank > 2 || shape.size() != rank + 2) return std::nullopt;
-  if (std::ranges::any_of(kernel, [](int64_t n) { return n < 1 || n > kLargest; })) return std::nullopt;
+  int64_t taps = 1;
+  for (const int64_t size : kernel) {
+    if (size < 1 || size > kMostTaps / taps) return std::nullopt;
+    taps *= size;
+  }
   const auto strides = numbers_of(node, "strides", rank, 1, 1), dilations = numbers_of(node, "dilations", rank, 1, 1),
              pads = numbers_of(node, "pads", 2 * rank, 0, 0);
   if (!strides || !dilations || !pads) return std::nullopt;

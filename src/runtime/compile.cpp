@@ -52,6 +52,8 @@ Result<Tensor> dense(const graph::SparseTensor& sparse) {
 
 Result<> find_kernel(const graph::Model& model, const CustomOperators& custom, Step& step) {
   const Node& node = *step.node;
+  if (node.domain == graph::kInternalDomain && (node.outputs.size() != 1 || node.outputs[0] == kNoValue))
+    return fail(ErrorKind::Invalid, "[{}] outputs; need one, as every operator of {} has", step.label, node.domain);
   step.opset = node.domain == graph::kInternalDomain ? graph::kInternalOpset : model.opset(node.domain);
   step.custom = custom.find(node.domain, node.op_type);
   if (step.custom != nullptr) return {};

@@ -95,8 +95,7 @@ Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, cons
   if (weight.dtype() != DType::F32 || weight.rank() < 3 || weight.rank() > 4 || weight.size() == 0 || groups < 1 ||
       weight.dim(0) % groups != 0)
     return nullptr;
-  for (int i = 2; i < weight.rank(); ++i)
-    if (weight.dim(i) > kMaxKernelSize) return nullptr;
+  if (weight.size() / (weight.dim(0) * weight.dim(1)) > kMostDenseTaps) return nullptr;
   // Numbers that run refuses: nothing is chosen by them.
   const auto ints = [&](std::string_view name, int axis, int64_t otherwise) {
     const auto given = node.ints(name);
@@ -133,7 +132,9 @@ Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, cons
 }
 
 bool dense_shape(const Window& window, int64_t n, int64_t channels, ConvShape& shape) {
-  if (window.axes < 1 || window.axes > 2 || n == 0 || channels == 0 || window.in_size() == 0) return false;
+  if (window.axes < 1 || window.axes > 2 || window.taps() > kMostDenseTaps || n == 0 || channels == 0 ||
+      window.in_size() == 0)
+    return false;
   const WindowAxis& w = window.last();
   shape = ConvShape{.batch = n,
                     .height = 1,

@@ -46,8 +46,11 @@ struct PackedConv final : Prepared {
 // nullptr when the dense kernels do not serve the weight.
 Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, const Tensor& weight);
 
+// Kernels of more taps go another way: the dense kernels walk all of them, and a window of millions of taps may meet
+// one input.
+inline constexpr int64_t kMostDenseTaps = 4096;
 // What a window over [N, C, spatial…] is to the dense kernels; false when they do not serve it (more than two spatial
-// axes, or an image without elements).
+// axes, too many taps, or an image without elements).
 bool dense_shape(const Window& window, int64_t n, int64_t channels, ops::cpu::ConvShape& shape);
 
 // x[n, channels, positions] as [n, positions, channels]: in `room`, or x itself where both are one.

@@ -290,5 +290,18 @@ TEST(CausalConvWithState, StepsGiveWhatTheWholeGives) {
       EXPECT_EQ(values<float>(second.out(0))[row * 4 + t - 2], values<float>(whole.out(0))[row * 6 + t]);
 }
 
+TEST(Conv, LargeKernelOverPadsCostsWhatItMeets) {
+  // A quarter of a million taps, of which each window meets one input.
+  constexpr int64_t kTaps = 1 << 18;
+  const Tensor x = tensor<float>({1, 1, 1}, {3}), w = tensor_of<float>({1, 1, kTaps}, std::vector<double>(kTaps, 2));
+  for (const bool constant : {false, true}) {
+    TestCall call("Conv", 22, {x, w});
+    call.with("pads", {kTaps - 1, kTaps - 1});
+    if (constant) call.constant(1);
+    ASSERT_EQ(call.error(), "");
+    EXPECT_EQ(values<float>(call.out()), std::vector<float>(kTaps, 6));
+  }
+}
+
 }  // namespace
 }  // namespace hearth::operators
