@@ -1,4 +1,4 @@
-"""The models of `./dev bench graph`, with random weights: made here, so that no download is needed.
+"""The models of `./dev bench graph`: made here with random weights, and one real model out of a package.
 
 Each has the operators, shapes and node patterns that the usual exporters write (Conv + BatchNormalization, exported GELU
 and layer normalisation as small nodes, attention as MatMul/Softmax/MatMul). Weights are scaled so that activations stay
@@ -7,13 +7,18 @@ in range.
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import math
+import pathlib
+from typing import Callable
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
+VOCABULARY = 30522
 
 
 class Builder:
@@ -223,7 +228,7 @@ def yolo() -> onnx.ModelProto:
     return b.model([(x, TensorProto.FLOAT, ["batch", 144, "anchors"])])
 
 
-def bert(name: str, layers: int, width: int, heads: int, hidden: int, vocabulary: int = 30522) -> onnx.ModelProto:
+def bert(name: str, layers: int, width: int, heads: int, hidden: int, vocabulary: int = VOCABULARY) -> onnx.ModelProto:
     b = Builder(name)
     ids = b.input("input_ids", TensorProto.INT64, ["batch", "sequence"])
     mask = b.input("attention_mask", TensorProto.INT64, ["batch", "sequence"])
@@ -286,28 +291,52 @@ def conformer(layers: int = 8, width: int = 256, heads: int = 4, mels: int = 80)
     return b.model([(x, TensorProto.FLOAT, ["batch", "frames_out", width])])
 
 
+def silero_vad() -> onnx.ModelProto:
+    """A real model, voice activity detection, from the package silero-vad: of the files there, the one that all the engines read. Found, not
+    imported: the package wants PyTorch."""
+    found = importlib.util.find_spec("silero_vad")
+    if found is None:
+        raise SystemExit("the package silero-vad is missing: pip install --no-deps -r tools/requirements-bench-graph.no-deps.txt")
+    return onnx.load(str(pathlib.Path(found.submodule_search_locations[0], "data", "silero_vad_op18_ifless.onnx")))
+
+
 def image(size: int, name: str = "input"):
     return lambda batch, random: {name: random.standard_normal((batch, 3, size, size)).astype(np.float32)}
 
 
-def tokens(length: int, vocabulary: int = 30522):
-    def feed(batch: int, random: np.random.Generator) -> dict[str, np.ndarray]:
-        return {
-            "input_ids": random.integers(0, vocabulary, (batch, length)),
-            "attention_mask": np.ones((batch, length), np.int64),
-            "token_type_ids": np.zeros((batch, length), np.int64),
-        }
-    return feed
+def tokens(batch: int, random: np.random.Generator, length: int = 128) -> dict[str, np.ndarray]:
+    return {
+        "input_ids": random.integers(0, VOCABULARY, (batch, length)),
+        "attention_mask": np.ones((batch, length), np.int64),
+        "token_type_ids": np.zeros((batch, length), np.int64),
+    }
 
 
-# name → (maker, feed(batch, random))
+def speech(batch: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """A chunk of 512 samples at 16 kHz behind the 64 before it, and a state in mid-signal."""
+    return {
+        "input": (random.standard_normal((batch, 576)) * 0.1).astype(np.float32),
+        "state": (random.standard_normal((2, batch, 128)) * 0.1).astype(np.float32),
+        "sr": np.array(16000, np.int64),
+    }
+
+
+@dataclasses.dataclass
+class Model:
+    make: Callable[[], onnx.ModelProto]
+    feed: Callable[[int, np.random.Generator], dict[str, np.ndarray]]  # (batch, random)
+    lengths: Callable[[int, np.random.Generator, int], dict[str, np.ndarray]] | None = None  # (batch, random, length): rows of changing length
+    tail: bool = False  # its slowest runs matter: p99
+
+
 MODELS = {
-    "resnet50": (resnet50, image(224)),
-    "mobilenet_v2": (mobilenet_v2, image(224)),
-    "mobile_facenet": (mobile_facenet, image(112)),
-    "arcface_r50": (arcface_r50, image(112)),
-    "yolo": (yolo, image(320, "images")),
-    "bert_base": (lambda: bert("bert_base", 12, 768, 12, 3072), tokens(128)),
-    "minilm": (lambda: bert("minilm", 6, 384, 12, 1536), tokens(128)),
-    "conformer": (conformer, lambda batch, random: {"features": random.standard_normal((batch, 400, 80)).astype(np.float32)}),
+    "resnet50": Model(resnet50, image(224)),
+    "mobilenet_v2": Model(mobilenet_v2, image(224)),
+    "mobile_facenet": Model(mobile_facenet, image(112), tail=True),
+    "arcface_r50": Model(arcface_r50, image(112)),
+    "yolo": Model(yolo, image(320, "images")),
+    "bert_base": Model(lambda: bert("bert_base", 12, 768, 12, 3072), tokens, lengths=tokens),
+    "minilm": Model(lambda: bert("minilm", 6, 384, 12, 1536), tokens, lengths=tokens),
+    "silero_vad": Model(silero_vad, speech),
+    "conformer": Model(conformer, lambda batch, random: {"features": random.standard_normal((batch, 400, 80)).astype(np.float32)}),
 }

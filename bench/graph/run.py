@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """`./dev bench graph`: pyflame_rt beside ONNX Runtime and OpenVINO on the same models, interleaved in one run.
 
-Every round times each engine once on each model, in a changing order; printed are medians with spread, the ratio of
-medians against the better peer, session creation and peak memory. Outputs are compared with ONNX Runtime's first.
+Every round times each engine once on each model, in a changing order; printed are medians with spread, session creation and
+peak memory (each in a process of its own), and at the end the ratios of medians by peer. Rows called "lengths" give each round
+another length out of one list, the same for all engines, and compare means. Outputs are compared with ONNX Runtime's before
+anything is timed; --check does only that.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import models  # noqa: E402
+from engines import ENGINES, SERVES, Ours  # noqa: E402
+
+OURS = Ours.name
+# Of the largest output: rounding of other orders of summation, and of BF16's 8 bits through a deep model.
+TOLERANCE = {"f32": 1e-3, "bf16": 0.15}
+TAIL_RUNS = 500
 
 
 def machine() -> str:
@@ -31,92 +38,162 @@ def machine() -> str:
     return f"{name.group(1) if name else '?'}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.2f}"
 
 
-class Ours:
-    name = "pyflame_rt"
-
-    def __init__(self, path: str, threads: int):
-        import pyflame_rt as rt
-
-        self.session = rt.InferenceSession(path, rt.SessionOptions(num_threads=threads))
-
-    def run(self, feeds: dict) -> list:
-        return self.session.run(None, feeds)
-
-
-class OnnxRuntime:
-    name = "onnxruntime"
-
-    def __init__(self, path: str, threads: int):
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def run(self, feeds: dict) -> list:
-        return self.session.run(None, feeds)
+def difference(want: list, got: list) -> float:
+    """The largest difference of any output, as a share of that output's largest number."""
+    worst = 0.0
+    for a, b in zip(want, got, strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        if a.shape != b.shape:
+            return float("inf")
+        share = float(np.max(np.abs(a - b)) / (np.max(np.abs(a)) + 1e-30)) if a.size else 0.0
+        worst = share if not share <= worst else worst  # NaN is worst
+    return worst
 
 
-class OpenVino:
-    name = "openvino"
-
-    def __init__(self, path: str, threads: int):
-        import openvino as ov
-
-        core = ov.Core()
-        config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        self.request = core.compile_model(path, "CPU", config).create_infer_request()
-        self.outputs = [output for output in self.request.model_outputs]
-
-    def run(self, feeds: dict) -> list:
-        results = self.request.infer(feeds)
-        return [results[output] for output in self.outputs]
+def compare(name: str, engines: dict, reference: object, feeds_list: list[dict], precision: str) -> dict[str, float]:
+    """Every engine's difference from the reference. Ends the program when ours is too far off."""
+    found: dict[str, float] = {}
+    for feeds in feeds_list:
+        want = reference.run(feeds)
+        for engine, instance in engines.items():
+            found[engine] = max(found.get(engine, 0.0), difference(want, instance.run(feeds)))
+    if OURS in found and not found[OURS] <= TOLERANCE[precision]:
+        sys.exit(f"{name} {precision}: outputs differ from ONNX Runtime's by {found[OURS]:.2e} of the largest, at most {TOLERANCE[precision]:.0e} is allowed")
+    return found
 
 
-ENGINES = {engine.name: engine for engine in (Ours, OnnxRuntime, OpenVino)}
-
-
-def time_rounds(engines: dict, feeds: dict, rounds: int) -> dict[str, list[float]]:
+def time_rounds(engines: dict, feeds_list: list[dict], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds by engine and round. One feed: a burst of two runs, of which the first warms the caches up again. Several: one after
+    another, so that each timed run has another shape than the run before it."""
     times: dict[str, list[float]] = {name: [] for name in engines}
     for engine in engines.values():
-        for _ in range(3):
+        for feeds in feeds_list * (3 if len(feeds_list) == 1 else 1):
             engine.run(feeds)
-    for round_number in range(rounds):
+    count = len(feeds_list)
+    for turn in range(max(rounds, count)):
         names = list(engines)
-        names = names[round_number % len(names) :] + names[: round_number % len(names)]
+        names = names[turn % len(names) :] + names[: turn % len(names)]
         for name in names:
-            # A burst of a few runs, of which the first warms the caches up again.
-            engines[name].run(feeds)
+            engines[name].run(feeds_list[(turn - 1) % count])
             begin = time.perf_counter()
-            engines[name].run(feeds)
+            engines[name].run(feeds_list[turn % count])
             times[name].append((time.perf_counter() - begin) * 1e3)
     return times
 
 
-def apart(path: str, engine: str, threads: int, feeds_path: str) -> dict:
+def tail(engine: object, feeds: dict) -> dict[str, float]:
+    """Percentiles over single runs, one right after another."""
+    times = []
+    for _ in range(TAIL_RUNS):
+        begin = time.perf_counter()
+        engine.run(feeds)
+        times.append((time.perf_counter() - begin) * 1e3)
+    return {"p50_ms": float(np.percentile(times, 50)), "p99_ms": float(np.percentile(times, 99))}
+
+
+def apart(path: str, engine: str, threads: int, feeds_path: str, cache: str = "") -> dict:
     """Creation time and peak memory, in a process of its own."""
-    output = subprocess.run([sys.executable, __file__, "--apart", engine, path, str(threads), feeds_path], check=True, capture_output=True, text=True)
+    output = subprocess.run([sys.executable, __file__, "--apart", engine, path, str(threads), feeds_path, cache], check=True, capture_output=True, text=True)
     return json.loads(output.stdout.splitlines()[-1])
 
 
-def measure_apart(engine: str, path: str, threads: int, feeds_path: str) -> None:
+def peak_mb() -> float:
+    """The most that this process ever had resident. Not getrusage's: that one starts with what the parent had."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", pathlib.Path("/proc/self/status").read_text())
+    return int(found.group(1)) / 1024 if found else float("nan")
+
+
+def measure_apart(engine: str, path: str, threads: int, feeds_path: str, cache: str) -> None:
     feeds = dict(np.load(feeds_path))
-    if engine == "pyflame_rt":
-        import pyflame_rt  # noqa: F401
-    else:
-        __import__(engine)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    __import__(engine)
+    before = peak_mb()
     begin = time.perf_counter()
-    session = ENGINES[engine](path, threads)
+    session = ENGINES[engine](path, threads, **({"cache": cache} if cache else {}))
     created = (time.perf_counter() - begin) * 1e3
     session.run(feeds)
-    print(json.dumps({"create_ms": created, "peak_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}))
+    print(json.dumps({"create_ms": created, "peak_mb": peak_mb() - before}))
+
+
+def creation(engines: dict, path: str, threads: int, feeds: dict, folder: str) -> dict[str, dict]:
+    feeds_path = os.path.join(folder, "feeds.npz")
+    np.savez(feeds_path, **feeds)
+    found = {engine: apart(path, engine, threads, feeds_path) for engine in engines}
+    if OURS in engines:
+        cache = os.path.join(folder, "cache")
+        apart(path, OURS, threads, feeds_path, cache)  # fills it
+        found[OURS]["cached_create_ms"] = apart(path, OURS, threads, feeds_path, cache)["create_ms"]
+    return found
+
+
+def figures(values: list[float], by_length: bool) -> dict:
+    return {"ms": statistics.fmean(values) if by_length else statistics.median(values), "min_ms": min(values), "max_ms": max(values)}
+
+
+def measure(arguments: argparse.Namespace, name: str, path: str, folder: str) -> list[dict]:
+    model, rows = models.MODELS[name], []
+    for precision in arguments.precision:
+        for threads in arguments.threads:
+            names = [engine for engine in arguments.engines if engine in SERVES[precision]]
+            engines = {engine: ENGINES[engine](path, threads, precision) for engine in names}
+            reference = engines.get("onnxruntime") or ENGINES["onnxruntime"](path, threads)
+            cases = [("", batch, [model.feed(batch, np.random.default_rng(1))]) for batch in arguments.batch]
+            if model.lengths:
+                random = np.random.default_rng(2)
+                cases.append(("lengths", 1, [model.lengths(1, random, int(n)) for n in random.integers(8, 257, 16)]))
+            for kind, batch, feeds_list in cases:
+                row: dict = {"model": name, "precision": precision, "threads": threads, "batch": batch, "kind": kind}
+                row["difference"] = compare(name, engines, reference, feeds_list, precision)
+                if not arguments.check:
+                    for engine, values in time_rounds(engines, feeds_list, arguments.rounds).items():
+                        row[engine] = figures(values, kind == "lengths")
+                    first = precision == "f32" and threads == arguments.threads[-1] and batch == arguments.batch[0] and not kind
+                    if first:
+                        for engine, found in creation(engines, path, threads, feeds_list[0], folder).items():
+                            row[engine] |= found
+                    if batch == 1 and model.tail and not kind:
+                        for engine, instance in engines.items():
+                            row[engine] |= tail(instance, feeds_list[0])
+                rows.append(row)
+                if not arguments.json:
+                    print_row(row)
+            del engines, reference
+    return rows
+
+
+def print_row(row: dict) -> None:
+    parts = [f"{row['model']:14} {row['precision']:4} {row['threads']} thr {row['kind'] or 'batch ' + str(row['batch'])}"]
+    for engine in ENGINES:
+        if engine in row:
+            e = row[engine]
+            text = f"{engine} {e['ms']:8.2f} ms ({e['min_ms']:.2f}..{e['max_ms']:.2f})"
+            if "p99_ms" in e:
+                text += f" p99 {e['p99_ms']:.2f}"
+            if "create_ms" in e:
+                cached = f" (cached {e['cached_create_ms']:.0f})" if "cached_create_ms" in e else ""
+                text += f" create {e['create_ms']:.0f}{cached} ms peak {e['peak_mb']:.0f} MB"
+            parts.append(text)
+    parts.append("differs " + " ".join(f"{engine} {share:.1e}" for engine, share in row["difference"].items() if engine != "onnxruntime"))
+    print(" | ".join(parts), flush=True)
+
+
+def print_means(rows: list[dict]) -> None:
+    for precision in SERVES:
+        for kind in ("", "lengths"):
+            chosen = [row for row in rows if row["precision"] == precision and row["kind"] == kind and OURS in row]
+            what = f"{precision}{' lengths' if kind else ''}"
+            ratios = {}
+            for peer in ENGINES:
+                if peer != OURS:
+                    ratios[peer] = [row[peer]["ms"] / row[OURS]["ms"] for row in chosen if peer in row]
+            ratios["the better of them"] = [min(row[p]["ms"] for p in ENGINES if p != OURS and p in row) / row[OURS]["ms"] for row in chosen if any(p in row for p in ENGINES if p != OURS)]
+            for peer, values in ratios.items():
+                if values:
+                    print(f"{what} against {peer}: geometric mean {statistics.geometric_mean(values):.2f}, least {min(values):.2f}, most {max(values):.2f}, {len(values)} rows (above 1: pyflame_rt is faster)")
 
 
 def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] == "--apart":
-        measure_apart(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
+        measure_apart(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5], sys.argv[6])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", default=list(models.MODELS), choices=list(models.MODELS))
@@ -124,62 +201,24 @@ def main() -> None:
     parser.add_argument("--batch", nargs="*", type=int, default=[1, 8])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
+    parser.add_argument("--precision", nargs="*", choices=list(SERVES), default=list(SERVES))
+    parser.add_argument("--check", action="store_true", help="compare the outputs, time nothing")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     print(f"machine: {machine()}", file=sys.stderr)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models:
-            make, feed = models.MODELS[name]
             path = os.path.join(folder, f"{name}.onnx")
-            models.onnx.save(make(), path)
-            for threads in arguments.threads:
-                for batch in arguments.batch:
-                    feeds = feed(batch, np.random.default_rng(1))
-                    engines = {engine: ENGINES[engine](path, threads) for engine in arguments.engines}
-                    results = {engine: instance.run(feeds) for engine, instance in engines.items()}
-                    row: dict = {"model": name, "threads": threads, "batch": batch}
-                    if "onnxruntime" in results and "pyflame_rt" in results:
-                        want, got = results["onnxruntime"][0], results["pyflame_rt"][0]
-                        row["difference"] = float(np.max(np.abs(want - got)) / (np.max(np.abs(want)) + 1e-30))
-                        if not row["difference"] < 1e-3:
-                            sys.exit(f"{name}: outputs differ from ONNX Runtime's by {row['difference']:.2e} of the largest")
-                    times = time_rounds(engines, feeds, arguments.rounds)
-                    for engine, values in times.items():
-                        row[engine] = {"median_ms": statistics.median(values), "min_ms": min(values), "max_ms": max(values)}
-                    if threads == arguments.threads[-1] and batch == arguments.batch[0]:
-                        feeds_path = os.path.join(folder, "feeds.npz")
-                        np.savez(feeds_path, **feeds)
-                        for engine in engines:
-                            row[engine] |= apart(path, engine, threads, feeds_path)
-                    rows.append(row)
-                    del engines
-                    if not arguments.json:
-                        print_row(row)
+            models.onnx.save(models.MODELS[name].make(), path)
+            rows += measure(arguments, name, path, folder)
             os.remove(path)
     if arguments.json:
-        print(json.dumps(rows, indent=1))
-        return
-    for peer in arguments.engines:
-        if peer == "pyflame_rt" or "pyflame_rt" not in arguments.engines:
-            continue
-        ratios = [row[peer]["median_ms"] / row["pyflame_rt"]["median_ms"] for row in rows]
-        mean = float(np.exp(np.mean(np.log(ratios))))
-        print(f"against {peer}: geometric mean {mean:.2f}, least {min(ratios):.2f}, most {max(ratios):.2f} (above 1: pyflame_rt is faster)")
-
-
-def print_row(row: dict) -> None:
-    parts = [f"{row['model']:14} {row['threads']} thr batch {row['batch']}"]
-    for engine in ENGINES:
-        if engine in row:
-            e = row[engine]
-            text = f"{engine} {e['median_ms']:8.2f} ms ({e['min_ms']:.2f}..{e['max_ms']:.2f})"
-            if "create_ms" in e:
-                text += f" create {e['create_ms']:.0f} ms peak {e['peak_mb']:.0f} MB"
-            parts.append(text)
-    if "difference" in row:
-        parts.append(f"differs {row['difference']:.1e}")
-    print(" | ".join(parts), flush=True)
+        print(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+    elif arguments.check:
+        print(f"{len(rows)} rows agree")
+    else:
+        print_means(rows)
 
 
 if __name__ == "__main__":

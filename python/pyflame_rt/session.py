@@ -3,84 +3,71 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import os
+import threading
 import time
 from typing import Any, Callable, Mapping, Sequence
 
-from . import _core
+from . import _core, logs
+from .enums import OptLevel
 from .errors import InvalidArgument, Unsupported
-from .options import CompileOptions, OptLevel, RunOptions, SessionOptions
-from .values import IOBinding, OrtValue
+from .options import CompileOptions, RunOptions, SessionOptions
+from .providers import devices_of
+from .reports import ModelMetadata, Operation, PassReport, Profile
+from .stream import Stream
+from .values import IOBinding, OrtValue, plain
 
-# Providers that callers name, and the device each stands for.
-_PROVIDERS = {
-    "CPUExecutionProvider": "cpu",
-    "CerebrasExecutionProvider": "wse",
-    "CUDAExecutionProvider": "cuda:0",
-    "TensorrtExecutionProvider": "cuda:0",
-}
+Model = str | bytes | bytearray | memoryview | os.PathLike
 
 
-@dataclasses.dataclass
-class Operation:
-    """One node of a profiled run."""
-
-    name: str
-    op_type: str
-    duration_us: float
-    percentage: float
+def _checked(kind: type, value: Any, what: str) -> Any:
+    if value is not None and not isinstance(value, kind):
+        raise InvalidArgument(f"[InferenceSession] {what}; got {type(value).__name__}, need {kind.__name__}")
+    return value
 
 
-@dataclasses.dataclass
-class Profile:
-    """A profiled run: its operations in order, its wall time, its results."""
-
-    operations: list[Operation]
-    total_us: float
-    outputs: list[Any]
+def _feeds(input_feed: Any) -> dict[str, Any]:
+    if not isinstance(input_feed, Mapping):
+        raise InvalidArgument(f"[run] input_feed; got {type(input_feed).__name__}, need a dict: input name -> array")
+    return {name: plain(value) for name, value in input_feed.items()}
 
 
-@dataclasses.dataclass
-class ModelMetadata:
-    custom_metadata_map: dict[str, str]
+def _names(output_names: Any) -> list[str]:
+    if output_names is None:
+        return []
+    if isinstance(output_names, (str, bytes)) or not all(isinstance(name, str) for name in output_names):
+        raise InvalidArgument(f"[run] output_names; got {output_names!r}, need a list of names, or None for all")
+    return list(output_names)
 
 
-@dataclasses.dataclass
-class PassReport:
-    """What one pass of the optimiser did."""
-
-    name: str
-    changes: int
-    time_us: float
-    disabled: bool
-
-
-def _device_of(providers: Sequence[Any]) -> tuple[str, list[str]]:
-    """The first provider's device; the others are what may serve instead."""
-    devices = []
-    for provider in providers:
-        name = provider[0] if isinstance(provider, tuple) else provider
-        if name not in _PROVIDERS:
-            raise Unsupported(f"[providers] no provider is called '{name}'; there are {', '.join(_PROVIDERS)}")
-        devices.append(_PROVIDERS[name])
-    return devices[0], devices[1:]
+def _limits(run_options: Any, timeout: Any) -> tuple[_core.CancelToken | None, float | None]:
+    if run_options is None and timeout is None:
+        return None, None
+    options = _checked(RunOptions, run_options, "run_options") or RunOptions()
+    if timeout is None:
+        return options._token, options.timeout
+    return options._token, RunOptions(timeout).timeout
 
 
 class InferenceSession:
-    """Loads a model (a path, or its bytes) and runs it from any number of threads.
+    """A model, loaded, optimised, and run from any number of threads.
 
-    InferenceSession("model.onnx")
-    InferenceSession("model.onnx", SessionOptions(num_threads=2))
-    InferenceSession(data, sess_options=options, providers=["CPUExecutionProvider"])
+    path_or_bytes: a file (.onnx or .pfm, told apart by its content), or the bytes of one.
+    options, sess_options: a ``SessionOptions``; two names of one thing.
+    providers: ONNX Runtime's names, or pairs of name and options; the first that this machine serves is used. None: ``options.device``.
+    optimization_level: an ``OptLevel``, before that of the options.
+    compile_options: a ``CompileOptions``.
 
-    Further keywords: optimization_level (OptLevel), compile_options (CompileOptions).
-    Raises the exceptions of ``pyflame_rt.errors``.
+    Raises ``NotFound`` or ``IoError`` for the file, ``InvalidArgument`` for a model or option that breaks its rules, ``Unsupported``
+    for an operator, device or provider that nothing here serves, ``LimitExceeded`` for a model beyond a limit. Each names what it is about.
+
+        session = InferenceSession("model.onnx", SessionOptions(num_threads=2))
+        (scores,) = session.run(["scores"], {"image": image})
     """
 
     def __init__(
         self,
-        path_or_bytes: str | bytes | os.PathLike,
+        path_or_bytes: Model,
         options: SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
         provider_options: Sequence[Mapping[str, Any]] | None = None,
@@ -89,61 +76,98 @@ class InferenceSession:
         optimization_level: OptLevel | None = None,
         compile_options: CompileOptions | None = None,
     ):
+        begin = time.perf_counter()
         if options is not None and sess_options is not None:
-            raise InvalidArgument("[InferenceSession] options and sess_options are the same thing; give one")
-        if provider_options and any(provider_options):
-            raise Unsupported("[InferenceSession] provider_options: the providers here have none")
-        options = options or sess_options or SessionOptions()
+            raise InvalidArgument("[InferenceSession] got options and sess_options, which are the same thing; need one of them")
+        options = _checked(SessionOptions, options if options is not None else sess_options, "options") or SessionOptions()
+        compile_options = _checked(CompileOptions, compile_options, "compile_options") or CompileOptions()
         core = options._core()
         if optimization_level is not None:
-            core.optimization_level = int(OptLevel(optimization_level))
+            level = SessionOptions(optimization_level=optimization_level).optimization_level
+            core.optimization_level = int(level)
         if providers:
-            core.device, fallback = _device_of(providers)
-            core.fallback = [*options.fallback, *fallback]
-        compile_options = compile_options or CompileOptions()
-        model = bytes(path_or_bytes) if isinstance(path_or_bytes, (bytes, bytearray, memoryview)) else os.fspath(path_or_bytes)
+            devices = devices_of(providers, provider_options)
+            core.device, core.fallback = devices[0], [*devices[1:], *options.fallback]
+        elif provider_options:
+            raise InvalidArgument("[InferenceSession] got provider_options, need the providers that they belong to")
+        if isinstance(path_or_bytes, (bytes, bytearray, memoryview)):
+            model: str | bytes = bytes(path_or_bytes)
+        else:
+            model = os.fsdecode(os.fspath(path_or_bytes))
         compile_core = compile_options._core()
         if options._free_dimensions:
-            compile_core.input_shapes = self._with_overrides(model, core, compile_core, options)
+            compile_core.input_shapes = self._with_overrides(model, compile_core, options)
         self._session = _core.Session(model, core, compile_core, options._custom)
         self._options = options
-        self._device = "cpu"
+        self._lock = threading.Lock()
         self._executor: concurrent.futures.ThreadPoolExecutor | None = None
+        if core.device not in _core.available_devices():
+            self._log(logs.WARNING, f"device '{core.device}' is not served here; the fallback 'cpu' is used")
+        changes = ", ".join(f"{report.name} {report.changes}" for report in self.passes() if report.changes) or "none"
+        how = "from the cache" if self.cached else f"changes by pass: {changes}"
+        self._log(logs.INFO, f"session made in {(time.perf_counter() - begin) * 1e3:.1f} ms; {how}")
+
+    def _log(self, severity: int, message: str) -> None:
+        logs.log(self._options.log_severity_level, severity, self._options.logid, message)
 
     @staticmethod
-    def _with_overrides(model: Any, core: Any, compile_core: Any, options: SessionOptions) -> dict[str, list[int]]:
+    def _with_overrides(model: Any, compile_core: Any, options: SessionOptions) -> dict[str, list[int]]:
         """Sizes for the symbols of add_free_dimension_override_by_name."""
         shapes = dict(compile_core.input_shapes)
-        plain = _core.SessionOptions()
-        plain.optimization_level = 0
-        for port in _core.Session(model, plain, _core.CompileOptions(), options._custom).inputs:
+        plainly = _core.SessionOptions()
+        plainly.optimization_level = 0
+        for port in _core.Session(model, plainly, _core.CompileOptions(), options._custom).inputs:
             if port.name not in shapes and any(size in options._free_dimensions for size in port.shape if isinstance(size, str)):
-                shapes[port.name] = [size if isinstance(size, int) else options._free_dimensions.get(size, -1) for size in port.shape]
+                shapes[port.name] = [size if isinstance(size, int) else options._free_dimensions.get(size or "", -1) for size in port.shape]
         return shapes
 
     @classmethod
-    def from_onnx(cls, path_or_bytes: str | bytes | os.PathLike, options: SessionOptions | None = None, **keywords: Any) -> "InferenceSession":
+    def from_onnx(cls, path_or_bytes: Model, options: SessionOptions | None = None, **keywords: Any) -> InferenceSession:
         """A session of an ONNX model; keywords as of the constructor."""
         return cls(path_or_bytes, options, **keywords)
 
+    @classmethod
+    def from_pytorch(cls, path: str | os.PathLike, input_shapes: Mapping[str, Sequence[int]] | None = None, **keywords: Any) -> InferenceSession:
+        """Refused: PyTorch checkpoints are not read yet. Raises ``Unsupported`` and says what to do instead."""
+        raise Unsupported(f"[from_pytorch] '{os.fspath(path)}'; got a PyTorch checkpoint, need ONNX: torch.onnx.export writes it")
+
+    @classmethod
+    def from_torchscript(cls, path: str | os.PathLike, **keywords: Any) -> InferenceSession:
+        """Refused: TorchScript is not read yet. Raises ``Unsupported`` and says what to do instead."""
+        raise Unsupported(f"[from_torchscript] '{os.fspath(path)}'; got TorchScript, need ONNX: torch.onnx.export writes it")
+
     # ---- what the model takes and gives ---------------------------------------------------------------------------
     def get_inputs(self) -> list[_core.NodeArg]:
-        """Name, shape (int, str for a symbol, None), dtype (NumPy) and type (``tensor(float)``) of each input."""
+        """Name, shape (int, str for a symbol, None where open), dtype (NumPy) and type (``tensor(float)``) of each input."""
         return self._session.inputs
 
     def get_outputs(self) -> list[_core.NodeArg]:
+        """As ``get_inputs``, of the outputs. Sizes are what shape inference found."""
         return self._session.outputs
 
     def get_overridable_initializers(self) -> list[_core.NodeArg]:
+        """Inputs that have a value in the model: a feed may replace it."""
         return self._session.overridable_initializers
 
     def get_modelmeta(self) -> ModelMetadata:
-        return ModelMetadata(dict(self._session.metadata))
+        """What the model says about itself."""
+        return ModelMetadata(**self._session.model_info())
 
     def get_providers(self) -> list[str]:
+        """Providers at work."""
         return ["CPUExecutionProvider"]
 
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        """Options of the providers at work: none."""
+        return {name: {} for name in self.get_providers()}
+
+    def set_providers(self, providers: Sequence[Any] | None = None, provider_options: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Checks that one of these providers is at work. Raises ``Unsupported`` when none is: sessions do not move."""
+        if providers and "cpu" not in devices_of(providers, provider_options):
+            raise Unsupported(f"[set_providers] got {', '.join(map(str, providers))}, need CPUExecutionProvider among them: it is what serves here")
+
     def get_session_options(self) -> SessionOptions:
+        """The options that this session was made with."""
         return self._options
 
     # ---- running --------------------------------------------------------------------------------------------------
@@ -155,46 +179,93 @@ class InferenceSession:
         *,
         timeout: float | None = None,
     ) -> list[Any]:
-        """Outputs in the order of ``output_names`` (None or []: all). Arrays in are not copied when they are C-contiguous.
+        """Runs the model once.
 
-        timeout: seconds, after which the run ends with ``LimitExceeded``.
+        output_names: which outputs, in which order; None or []: all.
+        input_feed: input name -> array of the input's dtype and rank (lists of plain numbers are converted), a list for a sequence,
+            a dict for a map, an ``OrtValue``. C-contiguous arrays are read where they lie.
+        run_options: a ``RunOptions``; timeout: seconds, before that of the options.
+
+        Returns an array for each tensor (object arrays of str for strings), a list for a sequence, a dict for a map, None for an
+        absent optional. They are the caller's own and outlive the session.
+
+        Raises ``InvalidArgument`` for a wrong name, dtype, rank or size and for values an operator refuses, ``LimitExceeded`` past
+        memory_limit_mb or the timeout, ``Cancelled``. The session stays usable.
         """
-        token = run_options._token if run_options is not None else None
-        if timeout is None and run_options is not None:
-            timeout = run_options.timeout
-        feeds = {name: value._value if isinstance(value, OrtValue) else value for name, value in (input_feed or {}).items()}
-        return self._session.run(feeds, list(output_names or []), token, timeout)
+        token, seconds = _limits(run_options, timeout)
+        begin = time.perf_counter()
+        results = self._session.run(_feeds(input_feed if input_feed is not None else {}), _names(output_names), token, seconds)
+        if run_options is not None:
+            logs.log(run_options.log_severity_level, logs.VERBOSE, run_options.logid, f"ran in {(time.perf_counter() - begin) * 1e3:.3f} ms")
+        return results
 
     def run_with_ort_values(self, output_names: Sequence[str] | None, input_dict_ort_values: Mapping[str, OrtValue], run_options: RunOptions | None = None) -> list[OrtValue]:
+        """``run`` with values in and out as ``OrtValue``."""
         return [OrtValue(value) for value in self.run(output_names, input_dict_ort_values, run_options)]
 
-    def run_async(self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any], callback: Callable[[list[Any], Any, str], None] | None = None, user_data: Any = None, run_options: RunOptions | None = None) -> concurrent.futures.Future:
-        """Runs on a thread of its own. ``callback(results, user_data, error_text)`` when given; the future holds the results, too."""
-        if self._executor is None:
-            self._executor = concurrent.futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="pyflame_rt")
-        future = self._executor.submit(self.run, output_names, dict(input_feed), run_options)
+    def run_async(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, Any],
+        callback: Callable[[list[Any], Any, str], None] | None = None,
+        user_data: Any = None,
+        run_options: RunOptions | None = None,
+    ) -> concurrent.futures.Future[list[Any]]:
+        """``run`` on a thread of its own. ``callback(results, user_data, error_text)`` when given ([] and a text after an error); the
+        future that is returned holds the results or the exception as well."""
+        if callback is not None and not callable(callback):
+            raise InvalidArgument(f"[run_async] callback; got {type(callback).__name__}, need a function (results, user_data, error)")
+        with self._lock:
+            if self._executor is None:
+                self._executor = concurrent.futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="pyflame_rt")
+        future = self._executor.submit(self.run, output_names, dict(_feeds(input_feed)), run_options)
         if callback is not None:
 
-            def done(finished: concurrent.futures.Future) -> None:
+            def done(finished: concurrent.futures.Future[list[Any]]) -> None:
                 error = finished.exception()
                 callback([] if error else finished.result(), user_data, str(error) if error else "")
 
             future.add_done_callback(done)
         return future
 
-    def run_batch(self, output_names: Sequence[str] | None, input_feeds: Sequence[Mapping[str, Any]], max_batch_size: int = 8) -> list[list[Any]]:
-        """Runs many feeds, stacked along the first dimension in groups of at most ``max_batch_size``; one list of outputs per feed."""
-        return self._session.run_batch([dict(feed) for feed in input_feeds], max_batch_size, list(output_names or []))
+    def run_batch(
+        self,
+        output_names: Sequence[str] | None,
+        input_feeds: Sequence[Mapping[str, Any]],
+        max_batch_size: int = 8,
+        run_options: RunOptions | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[list[Any]]:
+        """Runs many feeds, stacked along the first dimension in groups of at most ``max_batch_size``: one list of outputs for each.
 
-    def run_with_profiling(self, input_feed: Mapping[str, Any], output_names: Sequence[str] | None = None) -> Profile:
-        """One run with the time of each operation: ``profile.operations`` has name, op_type, duration_us, percentage."""
-        outputs, operations, total = self._session.run_with_profiling(dict(input_feed), list(output_names or []))
+        Feeds agree in all sizes but the first. A timeout is for all of them together.
+        Raises as ``run`` does, and ``InvalidArgument`` when an output does not keep the samples of a batch apart.
+        """
+        if isinstance(max_batch_size, bool) or not hasattr(max_batch_size, "__index__") or max_batch_size < 1:
+            raise InvalidArgument(f"[run_batch] max_batch_size; got {max_batch_size!r}, need an int of at least 1")
+        token, seconds = _limits(run_options, timeout)
+        return self._session.run_batch([_feeds(feed) for feed in input_feeds], max_batch_size, _names(output_names), token, seconds)
+
+    def run_with_profiling(
+        self,
+        input_feed: Mapping[str, Any],
+        output_names: Sequence[str] | None = None,
+        run_options: RunOptions | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Profile:
+        """``run`` with the time of each operation: ``profile.operations`` has name, op_type, duration_us, percentage."""
+        token, seconds = _limits(run_options, timeout)
+        outputs, operations, total = self._session.run_with_profiling(_feeds(input_feed), _names(output_names), token, seconds)
         return Profile([Operation(*operation) for operation in operations], total, outputs)
 
     def io_binding(self) -> IOBinding:
+        """An empty ``IOBinding`` of this session."""
         return IOBinding(self)
 
     def run_with_iobinding(self, iobinding: IOBinding, run_options: RunOptions | None = None) -> None:
+        """Runs with what is bound; ``iobinding.get_outputs()`` has the results."""
         iobinding._run(run_options)
 
     def create_stream(
@@ -207,19 +278,27 @@ class InferenceSession:
         axis: int = -1,
         states: Mapping[str, str] | None = None,
         constants: Mapping[str, Any] | None = None,
-    ) -> "Stream":
+    ) -> Stream:
         """Runs the model over a long signal, chunk by chunk.
 
         chunk_size: samples of the signal that one run sees, the overlap included; 0: whatever ``process`` is given.
         overlap: samples of the end of a chunk with which the next one begins.
         stateful: outputs that are states go into the next run's inputs; ``states`` maps output to input (found by name otherwise).
-        input, axis: the signal's input and the dimension along which it runs; constants: inputs that stay the same.
+        input, axis: the signal's input ("": the only one that is neither state nor constant) and the dimension along which it runs.
+        constants: inputs that stay the same (a sample rate).
+
+        Raises ``InvalidArgument`` for sizes and names that do not fit the model.
         """
-        return Stream(_core.Stream(self._session, chunk_size, overlap, stateful, input, axis, dict(states or {}), dict(constants or {})))
+        return Stream(self, chunk_size, overlap, stateful, input, axis, states, constants)
 
     # ---- looking inside -------------------------------------------------------------------------------------------
+    @property
+    def cached(self) -> bool:
+        """Whether the compiled model was found in ``CompileOptions.cache_dir``."""
+        return self._session.from_cache
+
     def passes(self) -> list[PassReport]:
-        """What the optimiser did, pass by pass."""
+        """What the optimiser did, pass by pass; an empty list when the model was ``cached``."""
         return [PassReport(*report) for report in self._session.passes()]
 
     def memory(self) -> dict[str, int]:
@@ -231,36 +310,16 @@ class InferenceSession:
         self._session.trim_memory()
 
     def optimized_text(self, max_elements: int = 16) -> str:
-        """The graph as it runs, in ONNX's text form."""
+        """The graph as it runs, in ONNX's text form; constants of more elements are abbreviated."""
         return self._session.optimized_text(max_elements)
 
     def end_profiling(self) -> str:
-        """Writes what was recorded (``enable_profiling``) as a Chrome trace and returns its path."""
+        """Writes the runs recorded so far (``enable_profiling``) as a Chrome trace, for Perfetto, and returns its path.
+
+        Raises ``InvalidArgument`` when nothing is recorded, ``OSError`` when the file cannot be written.
+        """
         path = f"{self._options.profile_file_prefix}{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}.json"
+        text = self._session.profile_json()
         with open(path, "w", encoding="utf-8") as file:
-            file.write(self._session.profile_json())
+            file.write(text)
         return path
-
-
-class Stream:
-    """A signal under way: ``InferenceSession.create_stream`` makes one. One thread at a time."""
-
-    def __init__(self, core: _core.Stream):
-        self._stream = core
-
-    def process(self, samples: Any) -> list[dict[str, Any]]:
-        """Adds samples and runs every chunk that is full: one dict of outputs per chunk."""
-        return self._stream.process(samples)
-
-    def flush(self) -> list[dict[str, Any]]:
-        """Runs what is left, padded with zeros."""
-        return self._stream.flush()
-
-    def reset(self) -> None:
-        """Forgets the signal: states to zero, buffered samples dropped."""
-        self._stream.reset()
-
-    @property
-    def states(self) -> dict[str, str]:
-        """State output -> state input, as they are carried."""
-        return dict(self._stream.states)

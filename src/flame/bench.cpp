@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/quantity.h"
+#include "cli/table.h"
 #include "flame/commands.h"
 
 namespace hearth::flame {
@@ -18,6 +19,42 @@ double ms_since(Clock::time_point begin) {
 
 double percentile(const std::vector<double>& sorted, double share) {
   return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
+}
+
+struct NodeTime {
+  std::string label;
+  double ms;     // median over the runs
+  double share;  // of all nodes' time
+};
+
+// Runs once more as often, measuring every node; the slowest first.
+Result<std::vector<NodeTime>> time_nodes(runtime::Session& session, std::span<const runtime::Feed> feeds,
+                                         const BenchWords& words, runtime::RunOptions options) {
+  std::vector<std::vector<double>> times(session.program().steps.size());
+  const auto* first = session.program().steps.data();
+  for (int64_t i = 0; i < words.runs; ++i) {
+    std::vector<runtime::OpTiming> timings;
+    options.timings = &timings;
+    auto made = session.run(feeds, {}, options);
+    if (!made) return std::unexpected(made.error());
+    for (const auto& timing : timings) {  // nodes of subgraphs are part of the node that runs them
+      const auto at = timing.step - first;
+      if (at >= 0 && at < std::ssize(times))
+        times[static_cast<size_t>(at)].push_back(
+            std::chrono::duration<double, std::milli>(timing.end - timing.begin).count());
+    }
+  }
+  std::vector<NodeTime> nodes;
+  double sum = 0;
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (times[i].empty()) continue;
+    std::ranges::sort(times[i]);
+    nodes.push_back({first[i].label, percentile(times[i], 0.5), 0});
+    sum += nodes.back().ms;
+  }
+  for (NodeTime& node : nodes) node.share = sum > 0 ? node.ms / sum : 0;
+  std::ranges::stable_sort(nodes, std::greater<>(), &NodeTime::ms);
+  return nodes;
 }
 
 }  // namespace
@@ -42,21 +79,27 @@ Result<> bench(const BenchWords& words, std::stop_token stop) {
     times.push_back(ms_since(begin));
   }
   std::ranges::sort(times);
+  std::vector<NodeTime> nodes;
+  if (words.nodes > 0) {
+    ASSIGN_OR_RETURN(nodes, time_nodes(*session, feeds, words, options));
+  }
   const auto memory = session->memory();
   double sum = 0;
   for (const double time : times) sum += time;
   const double mean = sum / static_cast<double>(times.size());
   if (words.model.json) {
-    const nlohmann::json made{{"load_ms", load_ms},
-                              {"runs", times.size()},
-                              {"mean_ms", mean},
-                              {"min_ms", times.front()},
-                              {"p50_ms", percentile(times, 0.5)},
-                              {"p90_ms", percentile(times, 0.9)},
-                              {"p99_ms", percentile(times, 0.99)},
-                              {"max_ms", times.back()},
-                              {"runs_per_second", 1e3 / mean},
-                              {"peak_tensor_bytes", memory.peak}};
+    nlohmann::json made{{"load_ms", load_ms},
+                        {"runs", times.size()},
+                        {"mean_ms", mean},
+                        {"min_ms", times.front()},
+                        {"p50_ms", percentile(times, 0.5)},
+                        {"p90_ms", percentile(times, 0.9)},
+                        {"p99_ms", percentile(times, 0.99)},
+                        {"max_ms", times.back()},
+                        {"runs_per_second", 1e3 / mean},
+                        {"peak_tensor_bytes", memory.peak}};
+    for (const NodeTime& node : nodes)
+      made["nodes"].push_back({{"node", node.label}, {"p50_ms", node.ms}, {"share", node.share}});
     fmt::print("{}\n", made.dump(2));
     return {};
   }
@@ -67,6 +110,13 @@ Result<> bench(const BenchWords& words, std::stop_token stop) {
              mean);
   fmt::print("rate     {:.1f} runs/s\n", 1e3 / mean);
   fmt::print("memory   {} of tensors at most\n", cli::bytes_text(memory.peak));
+  if (nodes.empty()) return {};
+  std::vector<cli::Row> rows;
+  for (const NodeTime& node : nodes) {
+    if (std::ssize(rows) == words.nodes) break;
+    rows.push_back({node.label, fmt::format("{:.3f}", node.ms), fmt::format("{:.1f}", node.share * 100)});
+  }
+  fmt::print("\n{}", cli::table({"node", "ms", "%"}, rows));
   return {};
 }
 

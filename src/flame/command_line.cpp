@@ -121,6 +121,11 @@ int run_command_line(int argc, char** argv) {
   bench_app->add_option("--runs", bench_words.runs, "Runs that are")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  bench_app
+      ->add_option("--nodes", bench_words.nodes,
+                   "Show how long the N slowest nodes take (measured in runs of their own)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 30));
   bench_app->callback([&] { action = [&](std::stop_token stop) { return bench(bench_words, stop); }; });
 
   try {

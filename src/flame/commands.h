@@ -30,6 +30,7 @@ struct BenchWords {
   ModelWords model;
   FeedWords feeds;
   int64_t warmup = 10, runs = 100;
+  int64_t nodes = 0;  // how many of the slowest nodes are shown
 };
 
 struct ConvertWords {

@@ -24,6 +24,8 @@ Result<> convert(const ConvertWords& words) {
   graph::Model model;
   if (words.level > 0) {
     ModelWords how{.model = words.model, .level = words.level, .keep_weights = true};
+    for (const passes::PassInfo& pass : passes::all_passes())
+      if (pass.internal) how.disabled_passes.emplace_back(pass.name);
     ASSIGN_OR_RETURN(const auto session, open_session(how));
     model = session->model().clone();
   } else {

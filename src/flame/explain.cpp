@@ -15,17 +15,24 @@ namespace {
 
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
+// The parts of a dense kernel's work: algorithm, factors, what was fused into it.
+std::string dense_text(const graph::Node& node) {
+  std::string text(node.op_type);
+  if (const auto algorithm = node.string_or("algorithm", ""); !algorithm.empty()) text += fmt::format(" {}", algorithm);
+  if (const auto factors = node.string_or("factors", ""); !factors.empty()) text += fmt::format(" {}", factors);
+  if (const auto steps = node.strings("steps"); !steps.empty()) text += fmt::format(", {}", fmt::join(steps, ", "));
+  return text;
+}
+
 // Which kernel serves a node, and what was fused into it.
 std::string how(const runtime::Step& step) {
   const graph::Node& node = *step.node;
   if (step.custom != nullptr) return "custom operator";
   if (node.domain != graph::kInternalDomain) return "operator kernel";
-  std::string text = "dense kernel";
-  if (const auto algorithm = node.string_or("algorithm", ""); !algorithm.empty())
-    text += fmt::format(", {}", algorithm);
-  if (const auto factors = node.string_or("factors", ""); !factors.empty()) text += fmt::format(", {}", factors);
-  if (const auto steps = node.strings("steps"); !steps.empty())
-    text += fmt::format("; then {}", fmt::join(steps, ", "));
+  const graph::Graph* body = node.graph("body");
+  if (body == nullptr) return "dense: " + dense_text(node);
+  std::string text;
+  for (const graph::Node& inner : body->nodes) text += (text.empty() ? "dense, by rows: " : " | ") + dense_text(inner);
   return text;
 }
 

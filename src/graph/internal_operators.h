@@ -7,6 +7,9 @@
 //     kernel_shape, strides, dilations: ints, one per spatial dimension; pads: ints, begins then ends (ONNX order);
 //     group: int; out_channels: int; algorithm: "direct" | "winograd" | "depthwise" and factors: "f32" | "bf16", both
 //     only when W is packed; steps: strings.
+//   ConvChain(X, inputs…)            body: a graph whose inputs are those of the node and whose nodes are two or three Conv
+//     over images, each reading the result of the one before, none with the algorithm "winograd", all weights packed. Computed
+//     a few rows at a time, so that what passes between them stays in the cache.
 //   MatMul(A, B, bias?, operands…)   A [..., k], B constant [k, n], or packed: uint8 [bytes]; bias [n].
 //     k, n: ints; factors: only when packed; steps.
 //   Pointwise(X, operands…)          steps. The result has the shape of X.

@@ -17,6 +17,7 @@ constexpr KernelEntry entry(std::string_view op_type, Result<> (*run)(Call&), de
 
 constexpr KernelEntry kTable[] = {
     entry("Conv", fused::run_conv, fused::prepare_conv),
+    entry("ConvChain", fused::run_conv_chain, fused::prepare_conv_chain),
     entry("MatMul", fused::run_matmul, fused::prepare_matmul),
     entry("Pointwise", fused::run_pointwise, fused::prepare_pointwise),
     entry("Attention", fused::run_attention, fused::prepare_attention),

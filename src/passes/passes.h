@@ -19,6 +19,7 @@ Result<int64_t> recognise_matmul(graph::Model& model, const Options& options);
 Result<int64_t> recognise_attention(graph::Model& model, const Options& options);
 Result<int64_t> channels_last(graph::Model& model, const Options& options);
 Result<int64_t> fuse_pointwise(graph::Model& model, const Options& options);
+Result<int64_t> fuse_conv_chains(graph::Model& model, const Options& options);
 Result<int64_t> pack_weights(graph::Model& model, const Options& options);
 
 }  // namespace hearth::passes

@@ -47,6 +47,7 @@ struct PassInfo {
   std::string_view name;
   OptLevel level;  // from which on it runs
   std::string_view doc;
+  bool internal = false;  // makes operators of graph/internal_operators.h, which no model file may contain
 };
 std::span<const PassInfo> all_passes();  // in the order they run
 

@@ -26,6 +26,8 @@ std::vector<std::vector<Value>> InferenceSession::run_batch(const std::vector<Fe
   std::vector<std::string> names = outputs;
   if (names.empty())
     for (const PortInfo& port : this->outputs()) names.push_back(port.name);
+  const auto start = std::chrono::steady_clock::now();
+  RunOptions group = options;
   std::vector<std::vector<Value>> results;
   for (size_t begin = 0; begin < feeds.size(); begin += max_batch_size) {
     const size_t end = std::min(feeds.size(), begin + max_batch_size);
@@ -41,7 +43,11 @@ std::vector<std::vector<Value>> InferenceSession::run_batch(const std::vector<Fe
       }
       stacked.emplace_back(name, stack(parts, name));
     }
-    const auto made = run(stacked, names, options);
+    if (options.timeout) {
+      const auto gone = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+      group.timeout = std::max(*options.timeout - gone, std::chrono::milliseconds(0));
+    }
+    const auto made = run(stacked, names, group);
     const size_t at = results.size();
     results.resize(at + (end - begin));
     for (size_t j = 0; j < made.size(); ++j) {

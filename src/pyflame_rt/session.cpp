@@ -1,5 +1,7 @@
 #include "pyflame_rt/core/session.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "graph/text.h"
@@ -35,6 +37,29 @@ std::vector<PortInfo> port_infos(const std::vector<hearth::runtime::Session::Por
   return infos;
 }
 
+// What the C library holds free goes back as well: it keeps tens of megabytes where large blocks came and went.
+void give_to_system() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+// The caller's allocator may throw; nothing below this does.
+hearth::runtime::CallerMemory::Allocator adapt_allocator(const SessionOptions& options) {
+  const bool custom = options.memory_pool == MemoryPool::Custom;
+  if (custom != static_cast<bool>(options.allocator))
+    throw Error(ErrorCode::InvalidArgument, custom ? "[SessionOptions] memory_pool 'custom' needs an allocator"
+                                                   : "[SessionOptions] an allocator needs memory_pool 'custom'");
+  if (!custom) return nullptr;
+  return [allocator = options.allocator](size_t bytes) -> hearth::Result<std::shared_ptr<std::byte>> {
+    try {
+      return std::static_pointer_cast<std::byte>(allocator(bytes));
+    } catch (const std::exception& error) {
+      return hearth::fail(hearth::ErrorKind::Limit, "[memory] the allocator failed: {}", error.what());
+    }
+  };
+}
+
 hearth::runtime::SessionOptions session_options(const SessionOptions& options, const CompileOptions& compile,
                                                 const std::vector<CustomOperator>& operators) {
   hearth::runtime::SessionOptions made;
@@ -53,6 +78,8 @@ hearth::runtime::SessionOptions session_options(const SessionOptions& options, c
       options.precision == Precision::BFloat16 ? hearth::runtime::Precision::BF16 : hearth::runtime::Precision::F32;
   made.dynamic_batch = compile.dynamic_batch;
   made.cache_dir = compile.cache_dir;
+  made.shrink_memory = options.memory_pool != MemoryPool::Arena;
+  made.allocator = adapt_allocator(options);
   for (const auto& [name, shape] : compile.input_shapes) {
     hearth::graph::Shape fixed;
     for (const int64_t size : shape) {
@@ -120,7 +147,11 @@ InferenceSession::InferenceSession(const void* data, size_t bytes, const Session
       options);
 }
 
-InferenceSession::~InferenceSession() = default;
+InferenceSession::~InferenceSession() {
+  if (impl_ == nullptr) return;  // moved from
+  impl_.reset();
+  give_to_system();
+}
 InferenceSession::InferenceSession(InferenceSession&&) noexcept = default;
 InferenceSession& InferenceSession::operator=(InferenceSession&&) noexcept = default;
 
@@ -135,6 +166,18 @@ const std::vector<PortInfo>& InferenceSession::outputs() const {
 }
 const std::map<std::string, std::string>& InferenceSession::metadata() const {
   return impl_->session->model().metadata;
+}
+
+ModelInfo InferenceSession::model_info() const {
+  const hearth::graph::Model& model = impl_->session->model();
+  return {.producer_name = model.producer_name,
+          .producer_version = model.producer_version,
+          .domain = model.domain,
+          .description = model.doc,
+          .graph_name = model.graph.name,
+          .graph_description = model.graph.doc,
+          .version = model.model_version,
+          .metadata = model.metadata};
 }
 
 std::vector<Value> InferenceSession::run(const Feeds& feeds, const std::vector<std::string>& outputs,
@@ -169,6 +212,7 @@ MemoryInfo InferenceSession::memory() const {
 
 void InferenceSession::trim_memory() {
   impl_->session->trim_memory();
+  give_to_system();
 }
 
 std::vector<PassInfo> InferenceSession::passes() const {

@@ -179,7 +179,7 @@ struct Stream::Impl {
 
   size_t buffered() const { return rows.empty() || sample_bytes == 0 ? 0 : rows[0].size() / sample_bytes; }
 
-  std::map<std::string, Value> run_chunk(size_t samples, size_t consumed) {
+  std::map<std::string, Value> run_chunk(size_t samples, size_t consumed, const RunOptions& how) {
     Shape shape = sizes;
     shape[axis] = static_cast<int64_t>(samples);
     Tensor chunk(type, shape);
@@ -191,7 +191,7 @@ struct Stream::Impl {
     Feeds feeds = options.constants;
     feeds.emplace_back(options.input, chunk);
     for (const auto& [input, value] : carried) feeds.emplace_back(input, value);
-    const auto values = session.run(feeds);
+    const auto values = session.run(feeds, {}, how);
     std::map<std::string, Value> results;
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string& name = session.outputs()[i].name;
@@ -213,33 +213,37 @@ Stream::Stream(InferenceSession& session, const StreamOptions& options)
 Stream::~Stream() = default;
 Stream::Stream(Stream&&) noexcept = default;
 
-std::vector<std::map<std::string, Value>> Stream::process(const Tensor& samples) {
+std::vector<std::map<std::string, Value>> Stream::process(const Tensor& samples, const RunOptions& options) {
   Impl& stream = *impl_;
   stream.append(samples);
   std::vector<std::map<std::string, Value>> results;
   if (stream.options.chunk_size == 0) {
     const size_t all = stream.buffered();
-    results.push_back(stream.run_chunk(all, all));
+    results.push_back(stream.run_chunk(all, all, options));
     return results;
   }
   const auto chunk = static_cast<size_t>(stream.options.chunk_size),
              step = chunk - static_cast<size_t>(stream.options.overlap);
-  while (stream.buffered() >= chunk) results.push_back(stream.run_chunk(chunk, step));
+  while (stream.buffered() >= chunk) results.push_back(stream.run_chunk(chunk, step, options));
   return results;
 }
 
-std::vector<std::map<std::string, Value>> Stream::flush() {
+std::vector<std::map<std::string, Value>> Stream::flush(const RunOptions& options) {
   Impl& stream = *impl_;
   std::vector<std::map<std::string, Value>> results;
   // What a full chunk left behind as its overlap has been seen already.
   if (stream.options.chunk_size == 0 || stream.buffered() <= static_cast<size_t>(stream.options.overlap))
     return results;
-  results.push_back(stream.run_chunk(static_cast<size_t>(stream.options.chunk_size), stream.buffered()));
+  results.push_back(stream.run_chunk(static_cast<size_t>(stream.options.chunk_size), stream.buffered(), options));
   return results;
 }
 
 void Stream::reset() {
   impl_->reset();
+}
+
+const std::string& Stream::input() const {
+  return impl_->options.input;
 }
 
 const std::map<std::string, std::string>& Stream::states() const {

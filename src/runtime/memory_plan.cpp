@@ -34,17 +34,16 @@ MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
     if (program.constants[static_cast<size_t>(id)].empty())
       plan.inputs += bytes_of_type(graph.value(id).type, open_size).value_or(0);
 
-  std::vector<size_t> bytes(static_cast<size_t>(program.slots));  // of what lies in each slot
+  std::vector<size_t> held(static_cast<size_t>(program.slots));
   size_t alive = 0;
   plan.live.reserve(program.steps.size());
   for (const Step& step : program.steps) {
-    if (step.prepared != nullptr) plan.constants += step.prepared->bytes;
-    for (size_t i = 0; i < step.outputs.size(); ++i) {
-      if (step.outputs[i] < 0) continue;
+    for (size_t i = 0; i < step.node->outputs.size(); ++i) {
       const ValueId id = step.node->outputs[i];
+      if (id == graph::kNoValue || step.outputs[i] < 0) continue;
       const auto size = bytes_of_type(graph.value(id).type, open_size);
       plan.unknown += !size;
-      bytes[static_cast<size_t>(step.outputs[i])] = size.value_or(0);
+      held[static_cast<size_t>(step.outputs[i])] = size.value_or(0);
       alive += size.value_or(0);
       plan.made += size.value_or(0);
     }
@@ -53,7 +52,7 @@ MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
       plan.peak_step = static_cast<int32_t>(plan.live.size());
     }
     plan.live.push_back(alive);
-    for (const int32_t slot : step.release) alive -= std::exchange(bytes[static_cast<size_t>(slot)], 0);
+    for (const int32_t slot : step.release) alive -= std::exchange(held[static_cast<size_t>(slot)], 0);
   }
   return plan;
 }

@@ -1,5 +1,6 @@
 #include <mutex>
 
+#include "runtime/custom_output.h"
 #include "runtime/program.h"
 
 namespace hearth::runtime {
@@ -139,12 +140,21 @@ std::unexpected<Error> failed(const Step& step, const Frame& frame, Error error)
   return std::unexpected(std::move(error));
 }
 
+Result<> check_custom_outputs(const Step& step, const Frame& frame) {
+  for (size_t i = 0; i < step.outputs.size(); ++i)
+    if (step.outputs[i] >= 0)
+      TRY(check_custom_output(i, frame.program.graph->value(step.node->outputs[i]),
+                              frame.slots[static_cast<size_t>(step.outputs[i])]));
+  return {};
+}
+
 Result<> run_step(const Step& step, Frame& frame, RunContext& context) {
   TRY(context.check());
   StepCall call(step, frame, context);
   const bool timed = context.timings != nullptr || context.trace != nullptr;
   const auto begin = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
   auto done = step.custom != nullptr ? (*step.custom)(call) : step.kernel->run(call);
+  if (done && step.custom != nullptr) done = check_custom_outputs(step, frame);
   if (!done) return failed(step, frame, std::move(done).error());
   if (timed) {
     const auto end = std::chrono::steady_clock::now();

@@ -97,7 +97,14 @@ Session::Session(graph::Model model, SessionOptions options)
     : options_(std::move(options)),
       model_(std::move(model)),
       memory_(options_.memory_limit),
-      pool_(options_.threads > 0 ? options_.threads : ops::cpu::usable_cores()) {}
+      pool_(options_.threads > 0 ? options_.threads : ops::cpu::usable_cores()) {
+  if (options_.allocator) caller_memory_ = std::make_unique<CallerMemory>(options_.allocator, options_.memory_limit);
+}
+
+TensorMemory& Session::tensor_memory() {
+  if (caller_memory_ != nullptr) return *caller_memory_;
+  return memory_;
+}
 
 Result<std::unique_ptr<Session>> Session::make(graph::Model model, SessionOptions options, const CompiledCache* cache) {
   auto session = std::unique_ptr<Session>(new Session(std::move(model), std::move(options)));
@@ -209,7 +216,7 @@ Result<> Session::prepare(const CompiledCache* cache) {
   passes::Options pass_options{.level = options_.level, .disabled = options_.disabled_passes};
   pass_options.is_custom = custom;
   pass_options.evaluate = [this](const graph::Node& node, int64_t opset, std::span<const Value> values) {
-    RunContext context{.memory = &memory_};
+    RunContext context{.memory = &tensor_memory()};
     return evaluate_node(node, opset, values, context);
   };
   pass_options.pack =
@@ -277,7 +284,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
     order.push_back(static_cast<size_t>(at - outputs_.begin()));
   }
   ASSIGN_OR_RETURN(auto bound, bind(feeds));
-  RunContext context{.memory = &memory_,
+  RunContext context{.memory = &tensor_memory(),
                      .cancelled = options.cancelled,
                      .deadline = options.deadline,
                      .timings = options.timings,
@@ -287,7 +294,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
   auto made = run_program(*program_, std::move(bound), {}, context);
   if (!options_.keep_memory)
     memory_.trim();
-  else if (threads.owns_lock())
+  else if (threads.owns_lock() && options_.shrink_memory)
     memory_.end_run();
   if (!made) return std::unexpected(std::move(made).error());
   std::vector<Value> all = std::move(*made), results;
@@ -298,7 +305,7 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
     all.clear();
   }
   for (Value& value : results) {
-    ASSIGN_OR_RETURN(value, owned(std::move(value), memory_));
+    ASSIGN_OR_RETURN(value, owned(std::move(value), tensor_memory()));
   }
   return results;
 }

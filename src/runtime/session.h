@@ -8,6 +8,7 @@
 #include <span>
 
 #include "passes/pipeline.h"
+#include "runtime/caller_memory.h"
 #include "runtime/program.h"
 #include "runtime/session_memory.h"
 
@@ -23,9 +24,11 @@ class CompiledCache;
 struct SessionOptions {
   OptLevel level = OptLevel::All;
   std::vector<std::string> disabled_passes;
-  int threads = 0;          // 0: one per core this process may use
-  size_t memory_limit = 0;  // bytes of tensors at one time; 0: none
-  bool keep_memory = true;  // free blocks stay for the next run
+  int threads = 0;                    // 0: one per core this process may use
+  size_t memory_limit = 0;            // bytes of tensors at one time; 0: none
+  bool keep_memory = true;            // free blocks stay for the next run
+  bool shrink_memory = true;          // but those that a run did not need go when it ends
+  CallerMemory::Allocator allocator;  // instead of the session's own memory; empty: none
   // Weights that kernels hold in a form of their own stay in model() as well: for writing the model to a file.
   bool keep_weights = false;
   CustomOperators custom;
@@ -73,7 +76,7 @@ class Session {
   const passes::Report& report() const { return report_; }  // without passes when the model came from the cache
   bool from_cache() const { return from_cache_; }
   const GraphProgram& program() const { return *program_; }
-  MemoryStats memory() const { return memory_.stats(); }
+  MemoryStats memory() const { return caller_memory_ ? caller_memory_->stats() : memory_.stats(); }
   void trim_memory() { memory_.trim(); }
 
  private:
@@ -88,6 +91,7 @@ class Session {
   void open_batch();
   void find_ports();
   void store(const CompiledCache& cache) const;
+  TensorMemory& tensor_memory();
   Result<std::vector<Value>> bind(std::span<const Feed> feeds) const;
 
   SessionOptions options_;
@@ -98,6 +102,7 @@ class Session {
   bool from_cache_ = false;
   std::unique_ptr<GraphProgram> program_;
   SessionMemory memory_;
+  std::unique_ptr<CallerMemory> caller_memory_;  // nullptr: memory_
   ops::cpu::ThreadPool pool_;
   std::mutex pool_lock_;  // a run that finds the threads busy does without them
 };

@@ -5,12 +5,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def _save(nodes, inputs, outputs, weights=(), opset=17, domains=(), metadata=None):
+def save(nodes, inputs, outputs, weights=(), opset=17, domains=(), metadata=None):
     graph = helper.make_graph(list(nodes), "g", list(inputs), list(outputs), list(weights))
     opsets = [helper.make_opsetid("", opset), *[helper.make_opsetid(domain, 1) for domain in domains]]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     if metadata:
         helper.set_model_props(model, metadata)
+        model.model_version = 3
     return model.SerializeToString()
 
 
@@ -24,7 +25,7 @@ def linear():
     w, b = random.standard_normal((4, 3)).astype(np.float32), np.array([1, 2, 3], np.float32)
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"], name="product"), helper.make_node("Add", ["h", "b"], ["y"], name="sum")]
     weights = [numpy_helper.from_array(w, "w"), numpy_helper.from_array(b, "b")]
-    return _save(nodes, [value("x", ["batch", 4])], [value("y", ["batch", 3])], weights, metadata={"author": "tests"}), w, b
+    return save(nodes, [value("x", ["batch", 4])], [value("y", ["batch", 3])], weights, metadata={"author": "tests"}), w, b
 
 
 def convolution():
@@ -36,12 +37,24 @@ def convolution():
         helper.make_node("GlobalAveragePool", ["r"], ["p"]),
         helper.make_node("Flatten", ["p"], ["scores"]),
     ]
-    return _save(nodes, [value("image", ["n", 3, 16, 16])], [value("scores", ["n", 8])], [numpy_helper.from_array(w, "w")])
+    return save(nodes, [value("image", ["n", 3, 16, 16])], [value("scores", ["n", 8])], [numpy_helper.from_array(w, "w")])
+
+
+def picture():
+    """A small classifier of 224 x 224 images; names as in the documentation's examples."""
+    w = np.random.default_rng(2).standard_normal((4, 3, 8, 8)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["c"], strides=[8, 8]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["output"]),
+    ]
+    return save(nodes, [value("input", ["batch", 3, 224, 224])], [value("output", ["batch", 4])], [numpy_helper.from_array(w, "w")])
 
 
 def custom():
     node = helper.make_node("Scale", ["x"], ["y"], domain="test.ops", factor=3.0)
-    return _save([node], [value("x", ["n"])], [value("y", ["n"])], domains=["test.ops"])
+    return save([node], [value("x", ["n"])], [value("y", ["n"])], domains=["test.ops"])
 
 
 def recurrent():
@@ -52,7 +65,7 @@ def recurrent():
         helper.make_node("Add", ["total", "state"], ["state_out"]),
     ]
     axes = numpy_helper.from_array(np.array([1], np.int64), "axes")
-    return _save(nodes, [value("signal", ["b", "samples"]), value("state", ["b", 1])], [value("y", ["b", "samples"]), value("state_out", ["b", 1])], [axes])
+    return save(nodes, [value("signal", ["b", "samples"]), value("state", ["b", 1])], [value("y", ["b", "samples"]), value("state_out", ["b", 1])], [axes])
 
 
 def endless():
@@ -65,18 +78,29 @@ def endless():
     )
     node = helper.make_node("Loop", ["", "yes", "x"], ["y"], body=body)
     yes = numpy_helper.from_array(np.array(True), "yes")
-    return _save([node], [value("x", ["n"])], [value("y", ["n"])], [yes])
+    return save([node], [value("x", ["n"])], [value("y", ["n"])], [yes])
 
 
-def big():
-    """Makes tensors of the size that its input says."""
-    nodes = [helper.make_node("ConstantOfShape", ["n"], ["a"]), helper.make_node("Add", ["a", "a"], ["b"]), helper.make_node("ReduceMax", ["b"], ["y"], keepdims=0)]
-    return _save(nodes, [value("n", [1], TensorProto.INT64)], [value("y", [])])
+def big(keep=False):
+    """Makes tensors of the size that its input says; their greatest element is the output, or with `keep` the last of them."""
+    nodes = [helper.make_node("ConstantOfShape", ["n"], ["a"]), helper.make_node("Add", ["a", "a"], ["b"])]
+    if keep:
+        return save(nodes, [value("n", [1], TensorProto.INT64)], [value("b", ["size"])])
+    nodes.append(helper.make_node("ReduceMax", ["b"], ["y"], keepdims=0))
+    return save(nodes, [value("n", [1], TensorProto.INT64)], [value("y", [])])
+
+
+def heavy(megabytes):
+    """Matrices of 4 MB, one after another."""
+    weights = [numpy_helper.from_array(np.full((1024, 1024), 1 / 1024, np.float32), f"w{i}") for i in range(megabytes // 4)]
+    names = ["x", *[f"h{i}" for i in range(len(weights))]]
+    nodes = [helper.make_node("MatMul", [names[i], f"w{i}"], [names[i + 1]]) for i in range(len(weights))]
+    return save(nodes, [value("x", ["n", 1024])], [value(names[-1], ["n", 1024])], weights)
 
 
 def strings():
-    return _save([helper.make_node("Identity", ["x"], ["y"])], [value("x", ["n"], TensorProto.STRING)], [value("y", ["n"], TensorProto.STRING)])
+    return save([helper.make_node("Identity", ["x"], ["y"])], [value("x", ["n"], TensorProto.STRING)], [value("y", ["n"], TensorProto.STRING)])
 
 
 def every_type(kind):
-    return _save([helper.make_node("Identity", ["x"], ["y"])], [value("x", ["n"], kind)], [value("y", ["n"], kind)], opset=24)
+    return save([helper.make_node("Identity", ["x"], ["y"])], [value("x", ["n"], kind)], [value("y", ["n"], kind)], opset=24)

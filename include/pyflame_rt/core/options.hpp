@@ -27,6 +27,17 @@ enum class Precision : int {
   BFloat16 = 1,  // faster where the processor multiplies them, less exact; needs OptLevel::All
 };
 
+// Where the tensors of a session's runs lie.
+enum class MemoryPool : int {
+  Default = 0,  // free blocks serve the next run; what a run did not need goes back to the system when it ends
+  Arena = 1,    // free blocks stay until trim_memory() or the session closes
+  Custom = 2,   // every block comes from `allocator`, and goes back to it when the last tensor in it dies
+};
+
+// At least `bytes` bytes from a multiple of 64 on; null: there is no more, and the run ends with Limit. Called on the
+// threads of the runs, several at a time. May throw: the message becomes the run's error.
+using Allocator = std::function<std::shared_ptr<void>(size_t bytes)>;
+
 struct SessionOptions {
   // "cpu", or "wse", "wse2", "wse3", "cuda:N": a device that this build or machine lacks is Unsupported, unless
   // `fallback` names one that serves.
@@ -39,6 +50,8 @@ struct SessionOptions {
   int64_t memory_limit_mb = 0;               // tensors of all runs at one time; 0: no limit
   bool enable_memory_reuse = true;           // keep blocks between runs instead of giving them back after each
   Precision precision = Precision::Float32;
+  MemoryPool memory_pool = MemoryPool::Default;
+  Allocator allocator;  // with MemoryPool::Custom only
 };
 
 // Fixes what the model leaves open, before anything is optimised.

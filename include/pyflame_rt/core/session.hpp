@@ -40,6 +40,14 @@ struct PassInfo {
   bool disabled = false;
 };
 
+// What a model says about itself.
+struct ModelInfo {
+  std::string producer_name, producer_version, domain, description;
+  std::string graph_name, graph_description;
+  int64_t version = 0;
+  std::map<std::string, std::string> metadata;
+};
+
 struct MemoryInfo {
   size_t in_use = 0, kept = 0, peak = 0, limit = 0;  // bytes
 };
@@ -61,6 +69,7 @@ class InferenceSession {
   const std::vector<PortInfo>& overridable_initializers() const;
   const std::vector<PortInfo>& outputs() const;
   const std::map<std::string, std::string>& metadata() const;
+  ModelInfo model_info() const;
 
   // `outputs`: names in the order wanted; empty: all. Thread-safe. After an Error the session is as before.
   std::vector<Value> run(const Feeds& feeds, const std::vector<std::string>& outputs = {},
@@ -68,7 +77,8 @@ class InferenceSession {
   std::vector<Value> run_with_profiling(const Feeds& feeds, Profile& profile,
                                         const std::vector<std::string>& outputs = {}, const RunOptions& options = {});
   // Runs feeds of one sample each, stacked along the first dimension in groups of at most `max_batch_size`; results in
-  // the order of the feeds. Every input's first dimension must be dynamic or the feeds' own.
+  // the order of the feeds. Every input's first dimension must be dynamic or the feeds' own. A timeout is for all of
+  // them together.
   std::vector<std::vector<Value>> run_batch(const std::vector<Feeds>& feeds, size_t max_batch_size,
                                             const std::vector<std::string>& outputs = {},
                                             const RunOptions& options = {});

@@ -30,10 +30,12 @@ class Stream {
 
   // Adds samples (the signal's type, any number along `axis`, the other sizes as the model has them, rank 1 allowed)
   // and runs every chunk that is full. One result per chunk, each with the outputs that are no states, by name.
-  std::vector<std::map<std::string, Value>> process(const Tensor& samples);
+  // `options` is for each chunk. A run that fails leaves its samples where they were: reset() begins anew.
+  std::vector<std::map<std::string, Value>> process(const Tensor& samples, const RunOptions& options = {});
   // Runs what is left, padded with zeros to a chunk; nothing when nothing is left.
-  std::vector<std::map<std::string, Value>> flush();
+  std::vector<std::map<std::string, Value>> flush(const RunOptions& options = {});
   void reset();                                              // states to zero, buffered samples dropped
+  const std::string& input() const;                          // the signal's
   const std::map<std::string, std::string>& states() const;  // as they are carried
 
  private:

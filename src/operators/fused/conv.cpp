@@ -1,4 +1,4 @@
-#include "operators/fused/plan.h"
+#include "operators/fused/conv_plan.h"
 
 namespace hearth::operators::fused {
 
@@ -9,36 +9,12 @@ using ops::cpu::ConvShape;
 using ops::cpu::dense_kernels;
 using ops::cpu::Factors;
 
-struct ConvPlan final : Prepared {
-  WindowPlan window;
-  int64_t groups = 1, out_channels = 0;
-  ConvAlgorithm algorithm = ConvAlgorithm::Direct;
-  Factors factors = Factors::F32;
-  Tensor packed;         // of a plain constant W
-  int64_t channels = 0;  // the packed W's; 0: not known
-  StepPlan steps;
-};
-
 Result<ConvAlgorithm> read_algorithm(const graph::Node& node) {
   const std::string_view text = node.string_or("algorithm", "direct");
   if (text == "direct") return ConvAlgorithm::Direct;
   if (text == "winograd") return ConvAlgorithm::Winograd;
   if (text == "depthwise") return ConvAlgorithm::Depthwise;
   return fail(ErrorKind::Invalid, "attribute 'algorithm'; got '{}', need direct, winograd or depthwise", text);
-}
-
-// The algorithms' own conditions, so that no kernel meets a shape it does not serve.
-bool serves(ConvAlgorithm algorithm, const ConvShape& s) {
-  switch (algorithm) {
-    case ConvAlgorithm::Direct:
-      return true;
-    case ConvAlgorithm::Winograd:
-      return s.kernel_height == 3 && s.kernel_width == 3 && s.stride_height == 1 && s.stride_width == 1 &&
-             s.dilation_height == 1 && s.dilation_width == 1 && s.groups == 1;
-    case ConvAlgorithm::Depthwise:
-      return s.groups == s.channels && s.groups == s.out_channels;
-  }
-  return false;
 }
 
 ConvShape weight_shape(const ConvPlan& plan, int64_t channels) {
@@ -74,6 +50,19 @@ Result<int64_t> plain_channels(const ConvPlan& plan, const Tensor& w) {
 }
 
 }  // namespace
+
+bool serves(ConvAlgorithm algorithm, const ConvShape& s) {
+  switch (algorithm) {
+    case ConvAlgorithm::Direct:
+      return true;
+    case ConvAlgorithm::Winograd:
+      return s.kernel_height == 3 && s.kernel_width == 3 && s.stride_height == 1 && s.stride_width == 1 &&
+             s.dilation_height == 1 && s.dilation_width == 1 && s.groups == 1;
+    case ConvAlgorithm::Depthwise:
+      return s.groups == s.channels && s.groups == s.out_channels;
+  }
+  return false;
+}
 
 Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t,
                                                std::span<const Tensor* const> constants) {

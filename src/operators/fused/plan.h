@@ -48,6 +48,7 @@ Result<WindowPlan> read_window(const graph::Node& node);
   Result<std::unique_ptr<Prepared>> prepare_##name(const graph::Node& node, int64_t opset, \
                                                    std::span<const Tensor* const> constants);
 HEARTH_FUSED(conv)
+HEARTH_FUSED(conv_chain)
 HEARTH_FUSED(matmul)
 HEARTH_FUSED(pointwise)
 HEARTH_FUSED(attention)

@@ -165,43 +165,65 @@ TEST(Winograd, ThreadsDoNotChangeABit) {
   }
 }
 
-// relu(conv + other) and relu alone; `other` depends on row and column, so rows that the kernel misplaces are seen.
+// Which steps the kernel does itself depends on what they are and where they stand; `other` depends on row and column,
+// so rows that it misplaces are seen.
 TEST(Winograd, ProgramsSeeTheirRowsAndColumns) {
   for (const Image& image : {kImages[1], kImages[2], kImages[9]}) {
     const Case c(image);
-    const std::vector<float> other = normal_floats(c.pixels() * image.out_channels, 4, 9.0f);
-    const Operand operand{other.data(), Spread::Full, image.out_channels, c.pixels()};
-    const PointwiseStep add{Pointwise::Add, 0}, relu{Pointwise::Relu, -1}, steps[] = {add, relu},
-                                                                           relu_add[] = {relu, add};
+    const int64_t columns = image.out_channels, half = c.pixels() / 2;
+    const std::vector<float> other = normal_floats(c.pixels() * columns, 4, 9.0f), slope = normal_floats(columns, 5);
+    const Operand operands[] = {{other.data(), Spread::Full, columns, c.pixels()},
+                                {slope.data(), Spread::Column, 0, 1},
+                                {other.data(), Spread::Full, columns, half}};
+    const PointwiseStep add{Pointwise::Add, 0}, relu{Pointwise::Relu, -1}, prelu{Pointwise::Prelu, 1},
+        clip{Pointwise::Clip, -1, -1.5f, 4.0f}, add_again{Pointwise::Add, 2};
+    const auto after_prelu = [&](float v, int64_t k) { return v < 0 ? v * slope[static_cast<size_t>(k)] : v; };
+    const std::vector<PointwiseStep> programs[] = {
+        {add, relu}, {relu}, {relu, add}, {clip}, {prelu}, {add, prelu}, {add, clip}, {add_again, add, prelu, relu}};
     for (const ConvEntries& e : kEntries) {
       if (!missing_flags(e.isa).empty()) continue;
-      for (int threads : {1, 3}) {
-        const std::vector<float> plain = c.run(e, 1), added = c.run(e, threads, {steps, {&operand, 1}}),
-                                 cut = c.run(e, threads, {{&relu, 1}, {}}),
-                                 cut_added = c.run(e, threads, {relu_add, {&operand, 1}});
-        for (int64_t p = 0; p < c.pixels(); ++p)
-          for (int64_t k = 0; k < image.out_channels; ++k) {
-            const size_t at = static_cast<size_t>(p * c.y_stride + k);
-            const float o = other[static_cast<size_t>(p * image.out_channels + k)];
-            ASSERT_EQ(added[at], std::max(plain[at] + o, 0.0f)) << "pixel " << p << " channel " << k;
-            ASSERT_EQ(cut[at], std::max(plain[at], 0.0f)) << "pixel " << p << " channel " << k;
-            ASSERT_EQ(cut_added[at], std::max(plain[at], 0.0f) + o) << "pixel " << p << " channel " << k;
-          }
-      }
+      const std::vector<float> plain = c.run(e, 1);
+      for (const std::vector<PointwiseStep>& steps : programs)
+        for (int threads : {1, 3}) {
+          const std::vector<float> got = c.run(e, threads, {steps, operands});
+          for (int64_t p = 0; p < c.pixels(); ++p)
+            for (int64_t k = 0; k < columns; ++k) {
+              const size_t at = static_cast<size_t>(p * c.y_stride + k);
+              float want = plain[at];
+              for (const PointwiseStep& step : steps) switch (step.op) {
+                  case Pointwise::Add:
+                    want += other[static_cast<size_t>((step.operand == 0 ? p : p % half) * columns + k)];
+                    break;
+                  case Pointwise::Relu:
+                    want = std::max(want, 0.0f);
+                    break;
+                  case Pointwise::Clip:
+                    want = std::min(std::max(want, -1.5f), 4.0f);
+                    break;
+                  default:
+                    want = after_prelu(want, k);
+                }
+              ASSERT_EQ(got[at], want) << to_string(e.isa) << " pixel " << p << " channel " << k << " program "
+                                       << (&steps - programs);
+            }
+        }
     }
   }
 }
 
-TEST(Winograd, NanStaysThroughRelu) {
+TEST(Winograd, NanStaysThroughSteps) {
   Case c({1, 8, 8, 8, 8, 1, 1, 1, 1});
   c.x[static_cast<size_t>((5 * 8 + 5) * c.x_stride)] = std::nanf("");
-  const PointwiseStep relu{Pointwise::Relu, -1};
-  for (const ConvEntries& e : kEntries) {
-    if (!missing_flags(e.isa).empty()) continue;
-    const std::vector<float> y = c.run(e, 1, {{&relu, 1}, {}});
-    for (int64_t iy = 4; iy <= 6; ++iy)
-      for (int64_t ix = 4; ix <= 6; ++ix) EXPECT_TRUE(std::isnan(y[static_cast<size_t>((iy * 8 + ix) * c.y_stride)]));
-  }
+  const std::vector<float> slope(8, 0.5f);
+  const Operand operand{slope.data(), Spread::Column, 0, 1};
+  for (const PointwiseStep& step : {PointwiseStep{Pointwise::Relu, -1}, PointwiseStep{Pointwise::Clip, -1, 0, 6},
+                                    PointwiseStep{Pointwise::Prelu, 0}})
+    for (const ConvEntries& e : kEntries) {
+      if (!missing_flags(e.isa).empty()) continue;
+      const std::vector<float> y = c.run(e, 1, {{&step, 1}, {&operand, 1}});
+      for (int64_t iy = 4; iy <= 6; ++iy)
+        for (int64_t ix = 4; ix <= 6; ++ix) EXPECT_TRUE(std::isnan(y[static_cast<size_t>((iy * 8 + ix) * c.y_stride)]));
+    }
 }
 
 TEST(Winograd, NoImagesNoWork) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "graph/text.h"
+#include "recognised.h"
 #include "runtime/session.h"
 
 namespace hearth::passes {
@@ -18,8 +19,6 @@ std::vector<std::string> left(std::string_view text, runtime::SessionOptions opt
   for (const auto& node : (*session)->model().graph.nodes) operators.push_back(node.op_type);
   return operators;
 }
-
-using Operators = std::vector<std::string>;
 
 TEST(FoldConstants, ComputesWhatDependsOnConstantsOnly) {
   constexpr std::string_view kText = R"(<ir_version: 8, opset_import: ["": 17]>
@@ -54,6 +53,23 @@ g (bool c, float[2] x) => (float[2] y) <float[2] a = {1.0, 2.0}> {
   ASSERT_TRUE(session) << session.error().message;
   const auto& node = (*session)->model().graph.nodes.at(0);
   EXPECT_EQ(node.graph("then_branch")->nodes.size(), 1u);
+}
+
+TEST(FoldSizes, PutsWhatIsKnownInThePlaceOfWhatAsks) {
+  EXPECT_EQ(operators(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 3] x) => (int64[2] y) <int64[2] a = {1, 1}> { s = Shape (x)  y = Add (s, a) })"),
+            Operators{});
+  // Of a shape with an open size: the sizes that are known.
+  EXPECT_EQ(operators(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[batch, 3, 4] x) => (int64 a, int64[2] b, int64[1] c) <int64 i = {-1}, int64[2] j = {2, 1}, int64[1] k = {-2}, int64[1] end = {-1}, int64 one = {1}> {
+  s = Shape (x)  t = Gather (s, i)  u = Gather (s, j)  v = Slice (s, k, end)  a = Add (t, one)  b = Add (u, one)  c = Add (v, one)
+})"),
+            Operators{});
+  EXPECT_EQ(operators(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[batch, 3] x) => (int64 a, int64[2] b) <int64 i = {0}, int64[1] k = {0}, int64[1] end = {2}, int64 one = {1}> {
+  s = Shape (x)  t = Gather (s, i)  v = Slice (s, k, end)  a = Add (t, one)  b = Add (v, one)
+})"),
+            (Operators{"Shape", "Gather", "Slice", "Add", "Add"}));
 }
 
 TEST(MergeCommonNodes, ComputesEqualNodesOnce) {

@@ -13,7 +13,7 @@ MemoryPlan plan_of(std::string_view text, int64_t open_size) {
   EXPECT_TRUE(model) << model.error().message;
   EXPECT_TRUE(graph::infer_shapes(*model));
   const CustomOperators none;
-  const auto program = compile(*model, none, true);
+  const auto program = compile(*model, none, false);
   EXPECT_TRUE(program) << program.error().message;
   return plan_memory(**program, open_size);
 }

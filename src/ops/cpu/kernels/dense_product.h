@@ -62,12 +62,12 @@ struct PackSource {
 };
 
 inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, int64_t channel, float* out) {
-  const int64_t n = smaller(kPanelRows, s.columns - column0);
-  const float* from = s.at + column0 * s.column_stride + tap * s.tap_stride + channel * s.channel_stride;
   if (channel >= s.channels) {
     memset(out, 0, sizeof(float) * kPanelRows);
     return;
   }
+  const int64_t n = smaller(kPanelRows, s.columns - column0);
+  const float* from = s.at + column0 * s.column_stride + tap * s.tap_stride + channel * s.channel_stride;
   if (s.column_stride == 1)
     memcpy(out, from, static_cast<size_t>(n) * sizeof(float));
   else

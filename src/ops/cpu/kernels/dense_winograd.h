@@ -11,19 +11,15 @@
 
 #include "ops/cpu/kernels/dense_entries.h"
 #include "ops/cpu/kernels/dense_pointwise.h"
-#include "ops/cpu/kernels/dense_wide_tile.h"
+#include "ops/cpu/kernels/dense_winograd_transform.h"
 
 namespace hearth::ops::cpu {
 namespace {
 
-constexpr int kPoints = 36;
-// The polynomials are evaluated at 0, +-sqrt(1/2), +-sqrt(2) and infinity in both directions: with the usual 0, +-1,
-// +-2 the largest errors are five times as large, here they are hardly more than the direct method's.
-constexpr double kRootHalf = 0.70710678118654752440;
-constexpr int64_t kTransformedBytes = 640 << 10;  // of v in a block; with weights streaming by it stays in 1 MiB
-constexpr int64_t kBlockTiles = 48;
-constexpr int64_t kSharedBytes = 4 << 20;  // of v in a block that all threads share
-constexpr int64_t kSharedTiles = 16;       // fewer tiles a thread than this: threads share v, each has its own panels
+constexpr int64_t kTransformedBytes = 400 << 10;  // of v in a block: of a second-level cache that two threads may share
+constexpr int64_t kMinTiles = 16, kMaxTiles = 48;  // in a block: fewer read the weights too often
+constexpr int64_t kSharedBytes = 4 << 20;          // of v in a block that all threads share
+constexpr int64_t kSharedTiles = 16;  // fewer tiles a thread than this: threads share v, each has its own panels
 
 struct WinogradPlan {
   int threads = 1;
@@ -54,9 +50,9 @@ inline WinogradPlan winograd_plan(const ConvShape& s, int threads) {
   p.shared = p.threads > 1 && p.tiles < p.threads * kSharedTiles;
   const int64_t tile_bytes = kPoints * p.v_row * 4;
   if (p.shared) {
-    p.block = smaller(p.tiles, larger(kWideRows, kSharedBytes / tile_bytes));
+    p.block = smaller(p.tiles, larger(kMinTiles, kSharedBytes / tile_bytes));
   } else {
-    const int64_t most = smaller(kBlockTiles, larger(kWideRows, kTransformedBytes / tile_bytes));
+    const int64_t most = smaller(kMaxTiles, larger(kMinTiles, kTransformedBytes / tile_bytes));
     const int64_t share_of_thread = (p.tiles + p.threads - 1) / p.threads, blocks = (share_of_thread + most - 1) / most;
     p.block = blocks == 0 ? 0 : (share_of_thread + blocks - 1) / blocks;
   }
@@ -99,94 +95,6 @@ inline void winograd_pack(const float* w, const ConvShape& s, void* packed) {
     }
 }
 
-// Six numbers of the input at the six points (B^T).
-inline void to_points(const F* d, F* r) {
-  const F a = fset(static_cast<float>(kRootHalf)), b = fset(static_cast<float>(2 * kRootHalf));
-  const F p = fma(fset(-2.0f), d[2], d[4]), q = fma(fset(-2.0f), d[1], d[3]);
-  const F s = fma(fset(-0.5f), d[2], d[4]), t = fma(fset(-0.5f), d[1], d[3]);
-  r[0] = fma(fset(-2.5f), d[2], add(d[0], d[4]));
-  r[1] = fma(a, q, p);
-  r[2] = fnma(a, q, p);
-  r[3] = fma(b, t, s);
-  r[4] = fnma(b, t, s);
-  r[5] = fma(fset(-2.5f), d[3], add(d[1], d[5]));
-}
-
-// Six points of the result to four of its numbers (A^T).
-inline void from_points(const F* m, F* r) {
-  const F half = fset(0.5f), a = fset(static_cast<float>(kRootHalf));
-  const F e = add(m[1], m[2]), f = sub(m[1], m[2]), g = add(m[3], m[4]), h = sub(m[3], m[4]);
-  r[0] = add(add(m[0], e), g);
-  r[1] = mul(a, fma(fset(2.0f), h, f));
-  r[2] = fma(fset(2.0f), g, mul(half, e));
-  r[3] = fma(a, fma(fset(4.0f), h, mul(half, f)), m[5]);
-}
-
-// `vectors` vectors of channels of a tile, whose 6x6 pixels are `row` and `pixel` apart, to v[36] at steps of `step`.
-// The outer loops stay loops: unrolled, more goes into addresses than into arithmetic.
-__attribute__((noinline)) inline void transform_input(const float* x, int64_t row, int64_t pixel, int64_t vectors,
-                                                      float* v, int64_t step) {
-  const int64_t pixel3 = 3 * pixel, pixel5 = 5 * pixel, step6 = 6 * step, step18 = 18 * step, step30 = 30 * step;
-  for (; vectors > 0; --vectors, x += kLanes, v += kLanes) {
-    alignas(64) float t[6][6][kLanes];  // [point across][row of the tile]
-    const float* from = x;
-#pragma GCC unroll 1
-    for (int y = 0; y < 6; ++y, from += row) {
-      const F d[6] = {load(from),          load(from + pixel),     load(from + 2 * pixel),
-                      load(from + pixel3), load(from + 4 * pixel), load(from + pixel5)};
-      F r[6];
-      to_points(d, r);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) store(t[i][y], r[i]);
-    }
-    float* to = v;
-#pragma GCC unroll 1
-    for (int i = 0; i < 6; ++i, to += step) {
-      F d[6], r[6];
-#pragma GCC unroll 6
-      for (int y = 0; y < 6; ++y) d[y] = load(t[i][y]);
-      to_points(d, r);
-      store(to, r[0]);
-      store(to + step6, r[1]);
-      store(to + 2 * step6, r[2]);
-      store(to + step18, r[3]);
-      store(to + 4 * step6, r[4]);
-      store(to + step30, r[5]);
-    }
-  }
-}
-
-// One vector of a tile's m, its points kWideColumns apart, to high x wide pixels of y. kWhole: 4x4 and all lanes.
-template <bool kWhole>
-inline void transform_output(const float* m, float* y, int64_t y_row, int64_t y_pixel, int64_t high, int64_t wide,
-                             int lanes, F bias, F least) {
-  F t[6][4];
-#pragma GCC unroll 6
-  for (int i = 0; i < 6; ++i) {
-    F d[6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) d[j] = load(m + (i * 6 + j) * kWideColumns);
-    from_points(d, t[i]);
-  }
-#pragma GCC unroll 4
-  for (int x = 0; x < 4; ++x) {
-    if (!kWhole && x >= wide) break;
-    F d[6], r[4];
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) d[i] = t[i][x];
-    from_points(d, r);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      if (!kWhole && i >= high) break;
-      const F result = max(least, add(r[i], bias));  // NaN stays: the second operand
-      if constexpr (kWhole)
-        store(y + i * y_row + x * y_pixel, result);
-      else
-        store_some(y + i * y_row + x * y_pixel, result, lanes);
-    }
-  }
-}
-
 struct WinogradTile {
   int64_t image, y, x;  // of the first output pixel
 };
@@ -222,14 +130,52 @@ inline void transform_tile(const ConvJob& job, const WinogradPlan& p, int64_t ti
   }
 }
 
+// The first steps of a program, done to the results before they are stored: + added, then min(max(v, low), high) or
+// v < 0 ? v * slope : v. NaN goes through. `rest` is what remains, done on rows that are still in the cache.
+struct WinogradEnd {
+  const float* added = nullptr;  // [pixel * added_stride + column], or nullptr
+  int64_t added_stride = 0;
+  const float* slope = nullptr;  // [out_channels], or nullptr
+  float low = -__builtin_inff(), high = __builtin_inff();
+  PointwiseProgram rest;
+};
+
+inline WinogradEnd winograd_end(const PointwiseProgram& program, int64_t pixels) {
+  WinogradEnd e;
+  size_t done = 0;
+  const auto operand_of = [&](Pointwise op, Spread spread) -> const Operand* {
+    if (done >= program.steps.size() || program.steps[done].op != op) return nullptr;
+    const Operand& o = program.operands[static_cast<size_t>(program.steps[done].operand)];
+    return o.spread == spread ? &o : nullptr;
+  };
+  if (const Operand* o = operand_of(Pointwise::Add, Spread::Full); o != nullptr && o->period >= pixels) {
+    e.added = o->data;
+    e.added_stride = o->row_stride;
+    ++done;
+  }
+  if (const Operand* o = operand_of(Pointwise::Prelu, Spread::Column)) {
+    e.slope = o->data;
+    ++done;
+  } else if (done < program.steps.size()) {
+    const PointwiseStep& step = program.steps[done];
+    if (step.op == Pointwise::Relu) e.low = 0;
+    if (step.op == Pointwise::Clip) {
+      e.low = step.a;
+      e.high = step.b;
+    }
+    if (step.op == Pointwise::Relu || step.op == Pointwise::Clip) ++done;
+  }
+  e.rest = {program.steps.subspan(done), program.operands};
+  return e;
+}
+
 struct WinogradWork {
   const ConvJob* job;
   const WinogradPlan* plan;
-  float *v, *m;           // shared: one v, and m of every thread; else v and m of every thread
-  int64_t first, count;   // shared: the block
-  int64_t pieces;         // shared: of the block for each panel
-  float least;            // a leading Relu is part of the transform
-  PointwiseProgram rest;  // of the program, on rows that are still in the cache
+  float *v, *m;          // shared: one v, and m of every thread; else v and m of every thread
+  int64_t first, count;  // shared: the block
+  int64_t pieces;        // shared: of the block for each panel
+  WinogradEnd end;
 };
 
 // Output pixels of tiles [first, first + count) in columns [column, column + columns).
@@ -243,23 +189,10 @@ inline void finish_pixels(const WinogradWork& w, int64_t first, int64_t count, i
     const int64_t wide = smaller(run * 4, s.out_width - at.x), high = smaller(4, s.out_height - at.y);
     for (int64_t i = 0; i < high; ++i) {
       const int64_t pixel = (at.image * s.out_height + at.y + i) * s.out_width + at.x;
-      apply_program(w.rest, job.y + pixel * job.y_stride + column, job.y_stride, pixel, wide, column, columns);
+      apply_program(w.end.rest, job.y + pixel * job.y_stride + column, job.y_stride, pixel, wide, column, columns);
     }
     t += run;
   }
-}
-
-// A tile's pixels to the cache while products keep the arithmetic busy: written cold they cost as much as the
-// transforms.
-inline void prefetch_pixels(const WinogradWork& w, int64_t tile, int64_t column, int64_t columns) {
-  const ConvJob& job = *w.job;
-  const ConvShape& s = job.shape;
-  const WinogradTile at = tile_at(*w.plan, tile);
-  const int64_t high = smaller(4, s.out_height - at.y), wide = smaller(4, s.out_width - at.x);
-  const float* y = job.y + ((at.image * s.out_height + at.y) * s.out_width + at.x) * job.y_stride + column;
-  for (int64_t i = 0; i < high; ++i)
-    for (int64_t j = 0; j < wide; ++j)
-      for (int64_t c = 0; c < columns; c += 16) prefetch(y + (i * s.out_width + j) * job.y_stride + c);
 }
 
 // The products of one panel for tiles [first, first + count), whose v starts at `v`, and the results' pixels.
@@ -275,26 +208,37 @@ inline void multiply_panel(const WinogradWork& w, const float* v, float* m, int6
     const bool last = i + 1 == kPoints && panel + 1 == p.panels;
     wide_product(v + i * p.v_step, p.v_row, count, s.channels, u + i * slice, m + i * W, p.m_row, true,
                  last ? nullptr : u + (i + 1) * slice);
-    for (int64_t t = count * i / kPoints; t < count * (i + 1) / kPoints; ++t)
-      prefetch_pixels(w, first + t, column, columns);
   }
   for (int64_t t = 0; t < count; ++t) {
     const WinogradTile at = tile_at(p, first + t);
-    const int64_t high = smaller(4, s.out_height - at.y), wide = smaller(4, s.out_width - at.x);
-    float* y = job.y + ((at.image * s.out_height + at.y) * s.out_width + at.x) * job.y_stride + column;
+    const int64_t pixel = (at.image * s.out_height + at.y) * s.out_width + at.x;
     for (int64_t c = 0; c < columns; c += kLanes) {
       const int lanes = static_cast<int>(smaller(kLanes, columns - c));
-      const F bias = job.bias != nullptr ? load_some(job.bias + column + c, lanes) : fzero();
+      const WinogradTarget to{
+          .y = job.y + pixel * job.y_stride + column + c,
+          .row = s.out_width * job.y_stride,
+          .pixel = job.y_stride,
+          .high = smaller(4, s.out_height - at.y),
+          .wide = smaller(4, s.out_width - at.x),
+          .lanes = lanes,
+          .bias = job.bias != nullptr ? load_some(job.bias + column + c, lanes) : fzero(),
+          .low = fset(w.end.low),
+          .high_value = fset(w.end.high),
+          .slope = w.end.slope != nullptr ? load_some(w.end.slope + column + c, lanes) : fzero(),
+          .added = w.end.added != nullptr ? w.end.added + pixel * w.end.added_stride + column + c : nullptr,
+          .added_row = s.out_width * w.end.added_stride,
+          .added_pixel = w.end.added_stride,
+      };
       const float* from = m + t * p.m_row + c;
-      if (high == 4 && wide == 4 && lanes == kLanes)
-        transform_output<true>(from, y + c, s.out_width * job.y_stride, job.y_stride, 4, 4, kLanes, bias,
-                               fset(w.least));
+      if (w.end.slope != nullptr)
+        w.end.added != nullptr ? transform_some_output<true, true>(from, to)
+                               : transform_some_output<false, true>(from, to);
       else
-        transform_output<false>(from, y + c, s.out_width * job.y_stride, job.y_stride, high, wide, lanes, bias,
-                                fset(w.least));
+        w.end.added != nullptr ? transform_some_output<true, false>(from, to)
+                               : transform_some_output<false, false>(from, to);
     }
   }
-  if (!w.rest.steps.empty()) finish_pixels(w, first, count, column, columns);
+  if (!w.end.rest.steps.empty()) finish_pixels(w, first, count, column, columns);
 }
 
 // Each thread its own tiles.
@@ -349,12 +293,7 @@ inline void winograd(const ConvJob& job, void* scratch, ThreadPool* pool) {
                  .first = 0,
                  .count = 0,
                  .pieces = 1,
-                 .least = -__builtin_inff(),
-                 .rest = job.program};
-  if (!w.rest.steps.empty() && w.rest.steps[0].op == Pointwise::Relu) {
-    w.least = 0;
-    w.rest.steps = w.rest.steps.subspan(1);
-  }
+                 .end = winograd_end(job.program, job.shape.batch * job.shape.out_height * job.shape.out_width)};
   if (!p.shared) {
     team_run(p.threads > 1 ? pool : nullptr, winograd_own, &w);
     return;

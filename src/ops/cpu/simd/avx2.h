@@ -164,7 +164,8 @@ inline F first_of_pair(F a) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 16));
 }
 inline F second_of_pair(F a) {
-  return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+  return _mm256_castsi256_ps(
+      _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
 }
 inline F dot_pairs(F acc, F x, F w) {
   return fma(second_of_pair(x), second_of_pair(w), fma(first_of_pair(x), first_of_pair(w), acc));

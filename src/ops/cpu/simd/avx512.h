@@ -19,8 +19,8 @@ constexpr int kDirectTile = 4;    // rows of a small-batch tile that reads packe
 constexpr int kExpandedTile = 6;  // rows of a tile that reads expanded codes
 constexpr int kFloatTile = 12;
 constexpr int kDenseRows = 14, kDenseVectors = 2;  // dense_tile.h
-constexpr int kScoreRows = 6, kScoreVectors = 4;  // attention tile
-constexpr int kWideRows = 12, kWideVectors = 2;   // kernels/dense_wide_tile.h
+constexpr int kScoreRows = 6, kScoreVectors = 4;   // attention tile
+constexpr int kWideRows = 12, kWideVectors = 2;    // kernels/dense_wide_tile.h
 
 using F = __m512;
 using I = __m512i;
@@ -141,7 +141,8 @@ inline F first_of_pair(F a) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 16));
 }
 inline F second_of_pair(F a) {
-  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  return _mm512_castsi512_ps(
+      _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
 }
 // acc plus both products of each pair, for processors with has_bf16_dot(): not part of what this folder may assume,
 // hence no intrinsic.
