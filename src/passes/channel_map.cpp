@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace hearth::passes {
 
@@ -130,10 +131,14 @@ Result<std::optional<Tensor>> scaled_weights(const LinearNode& linear, const std
   for (int64_t o = 0; o < linear.outer; ++o)
     for (int64_t c = 0; c < in_group; ++c) {
       const double factor = scale[static_cast<size_t>(o / outer_in_group * in_group + c)];
-      for (int64_t i = 0; i < linear.inner; ++i, ++from, ++to) {
-        *to = static_cast<float>(*from * factor);
-        if (!std::isfinite(*to)) return std::nullopt;
+      bool finite = true;  // no way out of the loop: it runs over vectors
+      for (int64_t i = 0; i < linear.inner; ++i) {
+        to[i] = static_cast<float>(from[i] * factor);
+        finite &= std::fabs(to[i]) <= std::numeric_limits<float>::max();
       }
+      if (!finite) return std::nullopt;
+      from += linear.inner;
+      to += linear.inner;
     }
   return made;
 }

@@ -1,8 +1,12 @@
 #include "runtime/pack.h"
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <tuple>
+#include <vector>
 
 #include "passes/new_values.h"
 
@@ -73,28 +77,40 @@ std::optional<ConvShape> conv_shape(const Graph& graph, const Node& node, const 
   return shape;
 }
 
-class Packer {
+}  // namespace
+
+class WeightPacker::Planner {
  public:
-  explicit Packer(Factors factors) : factors_(factors) {}
+  explicit Planner(Factors factors) : factors_(factors) {}
 
   Result<bool> pack(Node& node, Graph& graph) {
     const Tensor w = graph.value(node.inputs[1]).constant;  // a handle: adding values moves those of the graph
     return node.op_type == "MatMul" ? pack_matrix(node, graph, w) : pack_conv(node, graph, w);
   }
 
+  void write(ops::cpu::ThreadPool& pool) {
+    // The largest first, so that no thread is left with one of them at the end.
+    std::ranges::sort(writes_, std::greater<>(), &Write::bytes);
+    std::atomic<size_t> next{0};
+    pool.parallel([&](int, int) {
+      for (size_t i = next++; i < writes_.size(); i = next++) writes_[i].run();
+    });
+    writes_.clear();
+  }
+
  private:
   // Which graph, which weights, and how they were packed.
   using Key = std::tuple<const Graph*, ValueId, int, int64_t>;
 
-  template <class Write>
-  Result<bool> replace(Node& node, Graph& graph, const Key& key, size_t bytes, Write&& write) {
+  template <class Fill>
+  Result<bool> replace(Node& node, Graph& graph, const Key& key, size_t bytes, Fill&& write) {
     const auto known = packed_.find(key);
     if (known != packed_.end()) {
       node.inputs[1] = known->second;
       return true;
     }
     ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-    write(packed.mutable_raw());
+    writes_.push_back({bytes, [to = packed.mutable_raw(), write = std::forward<Fill>(write), packed] { write(to); }});
     const std::string name = graph.value(node.inputs[1]).name;
     node.inputs[1] = passes::NewValues(graph).constant(name, "_packed", std::move(packed));
     packed_.emplace(key, node.inputs[1]);
@@ -108,7 +124,9 @@ class Packer {
     node.set("n", n);
     node.set("factors", std::string(name_of(factors_)));
     return replace(node, graph, {&graph, node.inputs[1], -1, 0}, dense_kernels().packed_matrix_bytes(k, n, factors_),
-                   [&](void* to) { dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, factors_, to); });
+                   [w, k, n, factors = factors_](void* to) {
+                     dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, factors, to);
+                   });
   }
 
   Result<bool> pack_conv(Node& node, Graph& graph, const Tensor& w) {
@@ -123,19 +141,29 @@ class Packer {
     node.set("factors", std::string(name_of(factors)));
     return replace(node, graph, {&graph, node.inputs[1], static_cast<int>(algorithm), shape->groups},
                    kernels.packed_conv_bytes(*shape, algorithm, factors),
-                   [&](void* to) { kernels.pack_conv(w.data<float>(), *shape, algorithm, factors, to); });
+                   [w, shape = *shape, algorithm, factors](void* to) {
+                     dense_kernels().pack_conv(w.data<float>(), shape, algorithm, factors, to);
+                   });
   }
 
   Factors factors_;
   std::map<Key, ValueId> packed_;
+  struct Write {
+    size_t bytes;
+    std::function<void()> run;  // holds the plain and the packed tensor
+  };
+  std::vector<Write> writes_;
 };
 
-}  // namespace
+WeightPacker::WeightPacker(Factors factors) : planner_(std::make_unique<Planner>(factors)) {}
+WeightPacker::~WeightPacker() = default;
 
-passes::Pack make_packer(Factors factors) {
-  // shared: std::function wants to be copied.
-  auto packer = std::make_shared<Packer>(factors);
-  return [packer](Node& node, Graph& graph) { return packer->pack(node, graph); };
+passes::Pack WeightPacker::pass() {
+  return [this](Node& node, Graph& graph) { return planner_->pack(node, graph); };
+}
+
+void WeightPacker::write(ops::cpu::ThreadPool& pool) {
+  planner_->write(pool);
 }
 
 }  // namespace hearth::runtime

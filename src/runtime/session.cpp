@@ -219,9 +219,13 @@ Result<> Session::prepare(const CompiledCache* cache) {
     RunContext context{.memory = &tensor_memory()};
     return evaluate_node(node, opset, values, context);
   };
-  pass_options.pack =
-      make_packer(options_.precision == Precision::BF16 ? ops::cpu::Factors::BF16 : ops::cpu::Factors::F32);
+  WeightPacker packer(options_.precision == Precision::BF16 ? ops::cpu::Factors::BF16 : ops::cpu::Factors::F32);
+  pass_options.pack = packer.pass();
   ASSIGN_OR_RETURN(report_, passes::run_passes(model_, pass_options));
+  const auto begin = std::chrono::steady_clock::now();
+  packer.write(pool_);
+  for (passes::PassReport& pass : report_.passes)
+    if (pass.name == "pack_weights") pass.time += std::chrono::steady_clock::now() - begin;
   if (cache != nullptr) store(*cache);
   ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
   return {};

@@ -1,5 +1,7 @@
 #include "tensor/value.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -54,13 +56,18 @@ Result<int64_t> count_elements(std::span<const int64_t> dims) {
 
 namespace {
 
+// Weights of a large model are written once while it loads: large pages take a fault each 2 MB instead of each 4 KB.
+constexpr size_t kLargePage = size_t{2} << 20, kLargeTensor = 2 * kLargePage;
+
 class HeapMemory final : public TensorMemory {
  public:
   Result<std::shared_ptr<std::byte>> allocate(size_t bytes) override {
-    void* data = ::operator new(std::max<size_t>(bytes, 1), std::align_val_t{64}, std::nothrow);
+    const std::align_val_t alignment{bytes >= kLargeTensor ? kLargePage : 64};
+    void* data = ::operator new(std::max<size_t>(bytes, 1), alignment, std::nothrow);
     if (data == nullptr) return fail(ErrorKind::Limit, "[memory] the system has no {} bytes", bytes);
+    if (bytes >= kLargeTensor) madvise(data, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);  // a wish, no more
     return std::shared_ptr<std::byte>(static_cast<std::byte*>(data),
-                                      [](std::byte* p) { ::operator delete(p, std::align_val_t{64}); });
+                                      [alignment](std::byte* p) { ::operator delete(p, alignment); });
   }
 };
 
