@@ -3,6 +3,7 @@
 
 #include "pyflame_rt/core/benchmark.hpp"
 #include "pyflame_rt/core/error.hpp"
+#include "pyflame_rt/core/log.hpp"
 #include "pyflame_rt/core/options.hpp"
 #include "pyflame_rt/core/session.hpp"
 #include "pyflame_rt/core/stream.hpp"

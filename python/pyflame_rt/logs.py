@@ -5,7 +5,10 @@ ONNX Runtime's severities (0 verbose, 1 info, 2 warning, 3 error, 4 fatal) choos
 
 from __future__ import annotations
 
+import atexit
 import logging
+
+from . import _core
 
 VERBOSE, INFO, WARNING, ERROR, FATAL = range(5)
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
@@ -26,3 +29,11 @@ def log(wanted: int, severity: int, logid: str, message: str) -> None:
     """Logs ``message`` when its severity is at least ``wanted`` (-1: the default)."""
     if severity >= (_default_severity if wanted < 0 else wanted):
         logger.log(_LEVELS[severity], "%s%s", f"{logid}: " if logid else "", message)
+
+
+def _from_core(level: int, message: str) -> None:
+    log(-1, level, "", message)
+
+
+_core.set_log(_from_core)
+atexit.register(_core.set_log, None)

@@ -46,8 +46,12 @@ class CompileOptions:
         input_shapes: Mapping[str, Sequence[int | None]] | None = None,
         dynamic_batch: bool = False,
     ):
-        self.cache_dir = "" if cache_dir is None else os.fsdecode(os.fspath(cache_dir))
+        if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
+            raise InvalidArgument(f"[CompileOptions] cache_dir; got {type(cache_dir).__name__}, need the path of a folder")
+        self.cache_dir = "" if cache_dir is None else os.fspath(cache_dir)
         self.input_shapes: dict[str, list[int]] = {}
+        if input_shapes is not None and not isinstance(input_shapes, Mapping):
+            raise InvalidArgument(f"[CompileOptions] input_shapes; got {type(input_shapes).__name__}, need a dict: input name -> sizes")
         for name, sizes in (input_shapes or {}).items():
             what = f"[CompileOptions] input_shapes['{name}']"
             if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):

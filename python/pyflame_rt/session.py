@@ -94,6 +94,8 @@ class InferenceSession:
             model: str | bytes = bytes(path_or_bytes)
         else:
             model = os.fsdecode(os.fspath(path_or_bytes))
+            if "\0" in model:
+                raise InvalidArgument(f"[InferenceSession] path; got {model!r}, need one without a NUL character")
         compile_core = compile_options._core()
         if options._free_dimensions:
             compile_core.input_shapes = self._with_overrides(model, compile_core, options)
@@ -116,7 +118,11 @@ class InferenceSession:
         shapes = dict(compile_core.input_shapes)
         plainly = _core.SessionOptions()
         plainly.optimization_level = 0
-        for port in _core.Session(model, plainly, _core.CompileOptions(), options._custom).inputs:
+        ports = _core.Session(model, plainly, _core.CompileOptions(), options._custom).inputs
+        unknown = set(options._free_dimensions) - {size for port in ports for size in port.shape}
+        if unknown:
+            logs.log(options.log_severity_level, logs.WARNING, options.logid, f"no input has a dimension called {', '.join(sorted(unknown))}: nothing is fixed by it")
+        for port in ports:
             if port.name not in shapes and any(size in options._free_dimensions for size in port.shape if isinstance(size, str)):
                 shapes[port.name] = [size if isinstance(size, int) else options._free_dimensions.get(size or "", -1) for size in port.shape]
         return shapes
@@ -244,6 +250,8 @@ class InferenceSession:
         """
         if isinstance(max_batch_size, bool) or not hasattr(max_batch_size, "__index__") or max_batch_size < 1:
             raise InvalidArgument(f"[run_batch] max_batch_size; got {max_batch_size!r}, need an int of at least 1")
+        if isinstance(input_feeds, (Mapping, str)) or not hasattr(input_feeds, "__iter__"):
+            raise InvalidArgument(f"[run_batch] input_feeds; got {type(input_feeds).__name__}, need a list of dicts, one for each run")
         token, seconds = _limits(run_options, timeout)
         return self._session.run_batch([_feeds(feed) for feed in input_feeds], max_batch_size, _names(output_names), token, seconds)
 
@@ -266,6 +274,8 @@ class InferenceSession:
 
     def run_with_iobinding(self, iobinding: IOBinding, run_options: RunOptions | None = None) -> None:
         """Runs with what is bound; ``iobinding.get_outputs()`` has the results."""
+        if not isinstance(iobinding, IOBinding):
+            raise InvalidArgument(f"[run_with_iobinding] got {type(iobinding).__name__}, need an IOBinding")
         iobinding._run(run_options)
 
     def create_stream(

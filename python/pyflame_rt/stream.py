@@ -30,6 +30,11 @@ class Stream:
         for name, value in (("chunk_size", chunk_size), ("overlap", overlap), ("axis", axis)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise InvalidArgument(f"[Stream] {name}; got {value!r}, need an int")
+        for what, table in (("states", states), ("constants", constants)):
+            if table is not None and (not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table)):
+                raise InvalidArgument(f"[Stream] {what}; got {table!r}, need a dict with names of the model")
+        if not all(isinstance(name, str) for name in (states or {}).values()):
+            raise InvalidArgument(f"[Stream] states; got {states!r}, need names: state output -> state input")
         feeds = {name: plain(value) for name, value in (constants or {}).items()}
         self._stream = _core.Stream(session._session, chunk_size, overlap, bool(stateful), input, axis, dict(states or {}), feeds)
         self._type = next(port.type for port in session._session.inputs if port.name == self._stream.input)
@@ -41,6 +46,8 @@ class Stream:
         of results comes back, none as well: what does not fill a chunk waits for the next call.
         Raises ``InvalidArgument`` for another dtype, rank or size; after the error of a run, ``reset`` begins anew.
         """
+        if samples is None:
+            raise InvalidArgument("[Stream] samples; got None, need an array")
         token, timeout = _limits(run_options)
         return self._stream.process(plain(samples), self._type, token, timeout)
 

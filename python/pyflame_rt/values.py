@@ -34,7 +34,7 @@ def _array_at(element_type: Any, shape: Sequence[int], pointer: int) -> np.ndarr
     if not pointer:
         raise InvalidArgument("[IOBinding] buffer_ptr; got 0, need the address of the elements")
     memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(pointer)
-    return np.frombuffer(memory, np.uint8).view(dtype).reshape(shape)
+    return np.frombuffer(memoryview(memory).cast("B"), np.uint8).view(dtype).reshape(shape)
 
 
 def plain(value: Any) -> Any:

@@ -23,6 +23,25 @@ void raise_in_python(std::exception_ptr thrown) {
   }
 }
 
+// The caller may be any thread; at the interpreter's end the function is taken back.
+void set_python_log(const py::object& function) {
+  if (function.is_none()) return set_log({});
+  const auto held = std::shared_ptr<py::object>(new py::object(function), [](py::object* p) {
+    const py::gil_scoped_acquire gil;
+    delete p;
+  });
+  set_log(
+      [held](LogLevel level, const std::string& message) {
+        const py::gil_scoped_acquire gil;
+        try {
+          (*held)(static_cast<int>(level), message);
+        } catch (py::error_already_set& error) {
+          error.discard_as_unraisable("a log message of pyflame_rt");
+        }
+      },
+      LogLevel::Info);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -32,8 +51,11 @@ PYBIND11_MODULE(_core, m) {
   python::bind_session(m);
   m.def("version", &version, "The version of this build.");
   m.def("available_devices", &available_devices, "Devices that this build and machine serve, best first.");
+  m.def("set_log", &set_python_log, py::arg("function"),
+        "Gives the core's messages to function(level, message); None: to nobody.");
   m.def(
-      "element_type_of", [](const py::dtype& dtype) { return static_cast<int>(python::data_type_of_numpy(dtype)); },
+      "element_type_of",
+      [](const py::dtype& dtype) { return static_cast<int>(python::data_type_of_numpy(dtype, "OrtValue")); },
       py::arg("dtype"), "ONNX's number of a NumPy dtype (1: float32). InvalidArgument when ONNX has no such type.");
   m.def(
       "dtype_of", [](int element_type) { return python::numpy_dtype(static_cast<DataType>(element_type)); },

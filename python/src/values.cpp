@@ -96,10 +96,10 @@ Tensor string_tensor(const py::array& array, const std::string& name) {
   return tensor;
 }
 
-DataType by_name(const std::string& name) {
+DataType by_name(const std::string& name, const std::string& where) {
   for (const Named& named : kTypes)
     if (name == named.name) return named.type;
-  wrong("[numpy] element type; got an array of dtype " + name + ", need a type that ONNX has");
+  wrong("[" + where + "] element type; got an array of dtype " + name + ", need one that ONNX has");
 }
 
 // The element type inside "tensor(float)", "seq(tensor(int64))" …; Undefined when there is none.
@@ -147,12 +147,7 @@ Tensor tensor_from(const py::handle& object, const std::string& type, const std:
   const py::dtype dtype = given.dtype();
   const char kind = dtype.kind();
   if (kind == 'O' || kind == 'U' || kind == 'S' || kind == 'T') return string_tensor(given, name);
-  DataType element = DataType::Undefined;
-  try {
-    element = data_type_of_numpy(dtype);
-  } catch (const Error& error) {
-    wrong("[input '" + name + "'] " + error.what());
-  }
+  const DataType element = data_type_of_numpy(dtype, "input '" + name + "'");
   const Shape shape = shape_of(given);
   const bool in_order = (given.flags() & py::array::c_style) != 0 && dtype.byteorder() != '>' &&
                         (given.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
@@ -221,7 +216,7 @@ py::dtype numpy_dtype(DataType type) {
   return py::reinterpret_borrow<py::dtype>(made[number]);
 }
 
-DataType data_type_of_numpy(const py::dtype& dtype) {
+DataType data_type_of_numpy(const py::dtype& dtype, const std::string& where) {
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
   if (dtype.num() < kFirstUserType) switch (kind) {
@@ -248,7 +243,7 @@ DataType data_type_of_numpy(const py::dtype& dtype) {
       default:
         break;
     }
-  return by_name(dtype.attr("name").cast<std::string>());
+  return by_name(dtype.attr("name").cast<std::string>(), where);
 }
 
 Value to_value(const py::handle& object, const std::string& type, const std::string& name) {

@@ -19,6 +19,7 @@ py::object to_python(const Value& value);
 
 // numpy.dtype of an element type; types that NumPy lacks come from ml_dtypes.
 py::dtype numpy_dtype(DataType type);
-DataType data_type_of_numpy(const py::dtype& dtype);
+// `where` is what the error names.
+DataType data_type_of_numpy(const py::dtype& dtype, const std::string& where);
 
 }  // namespace pyflame_rt::python

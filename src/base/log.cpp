@@ -1,6 +1,8 @@
 #include "base/log.h"
 
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
@@ -25,6 +27,25 @@ spdlog::level::level_enum spd(LogLevel level) {
   }
   return spdlog::level::off;
 }
+
+LogLevel level_of(spdlog::level::level_enum level) {
+  if (level <= spdlog::level::debug) return LogLevel::Debug;
+  if (level == spdlog::level::info) return LogLevel::Info;
+  return level == spdlog::level::warn ? LogLevel::Warning : LogLevel::Error;
+}
+
+// Without a lock: the function may wait for one that the next writer holds.
+class FunctionSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit FunctionSink(decltype(LogOptions::function) function) : function_(std::move(function)) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    function_(level_of(message.level), std::string_view(message.payload.data(), message.payload.size()));
+  }
+  void flush_() override {}
+  decltype(LogOptions::function) function_;
+};
 
 // The one mutable global of the house. Shared, because a thread may still be writing while the log is opened anew.
 std::shared_ptr<spdlog::logger>& sink() {
@@ -51,6 +72,12 @@ Result<> open_log(const LogOptions& options) {
       return fail(ErrorKind::Io, "[log] {}", error.what());
     }
     lowest = std::min(lowest, options.file_level);
+  }
+  if (options.function) {
+    auto function = std::make_shared<FunctionSink>(options.function);
+    function->set_level(spd(options.function_level));
+    sinks.push_back(function);
+    lowest = std::min(lowest, options.function_level);
   }
   auto logger = std::make_shared<spdlog::logger>("hearth", sinks.begin(), sinks.end());
   logger->set_level(spd(lowest));

@@ -1,10 +1,11 @@
-// The log: to a file with times, to stderr in short form. Closed until open_log(): then writing costs one comparison.
-// Thread-safe. Secrets never go here.
+// The log: to a file with times, to stderr in short form, to a function of a program that has a log of its own. Closed
+// until open_log(): then writing costs one comparison. Thread-safe. Secrets never go here.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 #include "base/result.h"
@@ -17,6 +18,9 @@ struct LogOptions {
   LogLevel stderr_level = LogLevel::Warning;
   LogLevel file_level = LogLevel::Info;
   std::filesystem::path file;  // empty: none. Appended to; its folder is created
+  // Called from any thread, several at a time; must not write to this log. Empty: none.
+  std::function<void(LogLevel level, std::string_view text)> function;
+  LogLevel function_level = LogLevel::Info;
 };
 
 // Replaces what was open before.

@@ -27,9 +27,11 @@ void check_device(const SessionOptions& options) {
   if (reason.empty()) return;
   for (const std::string& other : options.fallback)
     if (missing(other).empty()) return;
-  throw Error(ErrorCode::Unsupported,
-              fmt::format("[device] {}; list what may serve instead in `fallback`, for instance fallback = {{\"cpu\"}}",
-                          reason));
+  throw Error(
+      ErrorCode::Unsupported,
+      fmt::format(
+          "[device] {}; what may serve instead goes into `fallback`, or behind it in the list of providers: the CPU",
+          reason));
 }
 
 std::vector<std::string> available_devices() {

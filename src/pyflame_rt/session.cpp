@@ -229,7 +229,7 @@ bool InferenceSession::from_cache() const {
 
 std::string InferenceSession::profile_json() const {
   if (impl_->trace == nullptr)
-    throw Error(ErrorCode::InvalidArgument, "[profile] nothing was recorded: SessionOptions::enable_profiling is off");
+    throw Error(ErrorCode::InvalidArgument, "[profile] nothing was recorded: the option enable_profiling is off");
   return impl_->trace->json();
 }
 

@@ -46,10 +46,18 @@ class Cache(unittest.TestCase):
         whole = file.read_bytes()
         for damaged in (b"", whole[: len(whole) // 2], b"x" * len(whole)):
             file.write_bytes(damaged)
-            session = self.open()
+            with self.assertLogs("pyflame_rt", "WARNING") as logged:
+                session = self.open()
+            self.assertIn("is dropped and made again", logged.output[0])
             self.assertFalse(session.cached)
             self.assertEqual(session.run(None, {"image": self.image})[0].shape, (2, 8))
             self.assertTrue(self.open().cached)
+
+    def test_a_folder_that_cannot_be_written_is_said_and_costs_only_time(self):
+        with self.assertLogs("pyflame_rt", "WARNING") as logged:
+            session = rt.InferenceSession(self.path, compile_options=rt.CompileOptions("/proc/no/cache"))
+        self.assertIn("/proc/no/cache", logged.output[0])
+        self.assertEqual(session.run(None, {"image": self.image})[0].shape, (2, 8))
 
     def test_custom_operators_in_it(self):
         for _ in range(2):

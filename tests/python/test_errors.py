@@ -43,7 +43,7 @@ class Feeds(Checks):
         self.check("need at most 8", {"x": np.zeros((1,) * 20, np.float32)}, kind=rt.LimitExceeded)
         self.check("type; got nothing", {"x": None})
         self.check("type; got no tensor", {"x": {"a": 1.0}})
-        self.check(r"'x'\].*dtype datetime64", {"x": np.zeros((1, 4), "datetime64[s]")})
+        self.check(r"^\[input 'x'\] element type; got an array of dtype datetime64\[s\], need one that ONNX has", {"x": np.zeros((1, 4), "datetime64[s]")})
         self.check(r"'x'\].*dtype float128", {"x": np.zeros((1, 4), np.longdouble)})
         self.check("got object, need str or bytes", {"x": np.array([object()])})
         self.check(r"type; got string\[\]", {"x": "text"})
@@ -80,6 +80,7 @@ class Feeds(Checks):
         for size in (0, -1, 1.5, "4"):
             self.raises(rt.InvalidArgument, "max_batch_size", batch, None, [{"x": self.x}], size)
         self.raises(rt.InvalidArgument, "only the first sizes may differ", batch, None, [{"x": self.x}, {"x": np.zeros((1, 5), np.float32)}])
+        self.raises(rt.InvalidArgument, "input_feeds; got dict, need a list", batch, None, {"x": self.x})
         self.assertEqual(batch(None, []), [])
 
 
@@ -89,6 +90,7 @@ class Models(Checks):
         self.raises(FileNotFoundError, "exist", rt.InferenceSession, pathlib.Path("/does/not/exist.onnx"))
         self.raises(rt.InvalidArgument, "got a folder.*need an ONNX model", rt.InferenceSession, tempfile.gettempdir())
         self.raises(TypeError, "int", rt.InferenceSession, 3)
+        self.raises(rt.InvalidArgument, "NUL", rt.InferenceSession, "a\0b")
         self.raises(rt.InvalidArgument, "zip archive", rt.InferenceSession, b"PK\3\4" + bytes(100))
 
     @unittest.skipIf(os.geteuid() == 0, "root may read every file")
@@ -168,6 +170,16 @@ class Options(Checks):
         self.raises(rt.InvalidArgument, "inner sizes 5 and 4 differ", make, {"x": [1, 5]})
         self.raises(rt.InvalidArgument, "got -2, need at least -1", make, {"x": [-2, 4]})
         self.raises(rt.InvalidArgument, "got 'ab', need a list", make, {"x": "ab"})
+        self.raises(rt.InvalidArgument, "input_shapes; got list, need a dict", make, [1])
+        self.raises(rt.InvalidArgument, "cache_dir; got dict, need the path", rt.CompileOptions, {"x": [1, 4]})
+
+    def test_symbols(self):
+        options = rt.SessionOptions()
+        self.raises(rt.InvalidArgument, "size of 'n'; got '3', need an int", options.add_free_dimension_override_by_name, "n", "3")
+        options.add_free_dimension_override_by_name("butch", 2)
+        with self.assertLogs("pyflame_rt", "WARNING") as logged:
+            rt.InferenceSession(self.model, options)
+        self.assertIn("no input has a dimension called butch", logged.output[0])
 
     def test_devices_are_refused_not_replaced(self):
         for device in ("wse", "wse2", "wse3", "cuda:0", "tpu"):
@@ -209,6 +221,7 @@ class Bindings(Checks):
         self.raises(rt.InvalidArgument, "no output is called 'q'", binding.bind_output, "q")
         self.raises(rt.Unsupported, "got 'cuda', need 'cpu'", binding.bind_output, "y", "cuda")
         self.raises(rt.InvalidArgument, "need its element_type and shape", binding.bind_output, "y", buffer_ptr=8)
+        self.raises(rt.InvalidArgument, "got NoneType, need an IOBinding", session.run_with_iobinding, None)
         binding.bind_cpu_input("x", np.zeros((1, 4), np.float32))
         binding.bind_ortvalue_output("y", rt.OrtValue.ortvalue_from_shape_and_type([2, 3], np.float32))
         self.raises(rt.InvalidArgument, r"got float32\[2, 3\], need float32\[1, 3\]", session.run_with_iobinding, binding)
@@ -260,10 +273,13 @@ class Streams(Checks):
         self.raises(rt.InvalidArgument, "which input is the signal", make, chunk_size=4, stateful=False)
         self.raises(rt.InvalidArgument, "no output is called 'q'", make, chunk_size=4, states={"q": "state"})
         self.raises(rt.InvalidArgument, "axis; got 5", make, chunk_size=4, axis=5)
+        self.raises(rt.InvalidArgument, "states; got {1: 2}", make, chunk_size=4, states={1: 2})
+        self.raises(rt.InvalidArgument, "constants; got .*need a dict", make, chunk_size=4, constants=[1])
 
     def test_samples(self):
         stream = rt.InferenceSession(models.recurrent()).create_stream(chunk_size=4)
         self.raises(rt.InvalidArgument, "type of the samples; got double, need float", stream.process, np.zeros(4))
+        self.raises(rt.InvalidArgument, "samples; got None", stream.process, None)
         self.raises(rt.InvalidArgument, "rank of the samples; got 3", stream.process, np.zeros((1, 1, 4), np.float32))
         self.raises(rt.InvalidArgument, "rank of the samples; got 0|type of the samples", stream.process, "text")
         self.assertEqual(len(stream.process([1, 2, 3, 4])), 1)  # plain numbers take the signal's type

@@ -25,6 +25,19 @@ TEST(Log, FileKeepsItsLevelAndAppends) {
   ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off}));
 }
 
+TEST(Log, AFunctionGetsWhatIsOfItsLevel) {
+  std::vector<std::pair<LogLevel, std::string>> got;
+  ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off,
+                        .function = [&](LogLevel level, std::string_view text) { got.emplace_back(level, text); },
+                        .function_level = LogLevel::Warning}));
+  log_info("too quiet");
+  log_warning("look: {}", 7);
+  ASSERT_TRUE(open_log({.stderr_level = LogLevel::Off}));
+  log_warning("nobody listens");
+  const std::vector<std::pair<LogLevel, std::string>> want = {{LogLevel::Warning, "look: 7"}};
+  EXPECT_EQ(got, want);
+}
+
 TEST(Log, AFileThatCannotBeOpenedIsAnError) {
   const auto opened = open_log({.stderr_level = LogLevel::Off, .file = "/proc/no/such.log"});
   ASSERT_FALSE(opened);
