@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "base/log.h"
 #include "cli/interrupt.h"
 #include "flame/commands.h"
 
@@ -56,6 +57,7 @@ CLI::App* command(CLI::App& parent, const char* name, const char* what, const ch
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
+  if (auto opened = open_log({}); !opened) fmt::print(stderr, "flame: {}\n", opened.error().message);
   cli::Interrupt interrupt;
   CLI::App app("Loads, optimises and runs ONNX models on the CPU.", "flame");
   app.require_subcommand(1);
