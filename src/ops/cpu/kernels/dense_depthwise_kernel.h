@@ -253,14 +253,11 @@ struct DepthwisePlan {
 
 template <int K, int S, int R>
 inline DepthwisePlan depthwise_plan_of(int pixels) {
-  switch (pixels) {
-    case 8:
-      return {8, R, depthwise_strip<K, S, R, 8>, depthwise_strip<K, S, 1, 8>};
-    case 7:
-      return {7, R, depthwise_strip<K, S, R, 7>, depthwise_strip<K, S, 1, 7>};
-    default:
-      return {4, R, depthwise_strip<K, S, R, 4>, depthwise_strip<K, S, 1, 4>};
+  if constexpr (!kOneTileSize) {
+    if (pixels == 8) return {8, R, depthwise_strip<K, S, R, 8>, depthwise_strip<K, S, 1, 8>};
+    if (pixels == 7) return {7, R, depthwise_strip<K, S, R, 7>, depthwise_strip<K, S, 1, 7>};
   }
+  return {4, R, depthwise_strip<K, S, R, 4>, depthwise_strip<K, S, 1, 4>};
 }
 
 inline DepthwisePlan depthwise_plan(const ConvShape& s) {

@@ -55,9 +55,19 @@ struct UnrolledIndex {
   static constexpr int value = I;
 };
 
+// Sanitizers take minutes to compile code that is inlined by force: there these are plain calls, and of tiles of
+// several sizes one stands for all.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HEARTH_UNROLLED
+constexpr bool kOneTileSize = true;
+#else
+#define HEARTH_UNROLLED __attribute__((always_inline))
+constexpr bool kOneTileSize = false;
+#endif
+
 // fn(UnrolledIndex<from>) … fn(UnrolledIndex<end - 1>): arrays indexed by ::value stay in registers.
 template <int kEnd, int kFrom = 0, class Function>
-inline __attribute__((always_inline)) void unrolled(const Function& fn) {
+inline HEARTH_UNROLLED void unrolled(const Function& fn) {
   if constexpr (kFrom < kEnd) {
     fn(UnrolledIndex<kFrom>{});
     unrolled<kEnd, kFrom + 1>(fn);
@@ -66,5 +76,3 @@ inline __attribute__((always_inline)) void unrolled(const Function& fn) {
 
 }  // namespace
 }  // namespace hearth::ops::cpu
-
-#define HEARTH_UNROLLED __attribute__((always_inline))
