@@ -13,18 +13,6 @@ using graph::Graph;
 using graph::Node;
 using graph::ValueId;
 
-Result<int64_t> fold(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    if (matcher.dead(at)) continue;
-    ASSIGN_OR_RETURN(const bool folded, fold_channel_map(matcher, at));
-    changes += folded ? 1 : 0;
-  }
-  matcher.finish();
-  return changes;
-}
-
 Node binary(std::string_view op_type, const std::string& name, ValueId a, ValueId b, ValueId output) {
   Node made;
   made.name = name;
@@ -72,7 +60,7 @@ Result<int64_t> expand(graph::Model& model, Graph& graph, const Options& options
 
 Result<int64_t> fold_batch_norm(graph::Model& model, const Options& options) {
   return for_each_graph(model.graph, [&](Graph& graph) -> Result<int64_t> {
-    ASSIGN_OR_RETURN(const int64_t folded, fold(model, graph, options));
+    ASSIGN_OR_RETURN(const int64_t folded, match_nodes(model, graph, options, fold_channel_map));
     ASSIGN_OR_RETURN(const int64_t expanded, expand(model, graph, options));
     return folded + expanded;
   });

@@ -79,29 +79,23 @@ std::optional<std::vector<int64_t>> told_by(const Matcher& matcher, const Node& 
   return part ? known(*part) : std::nullopt;
 }
 
-Result<int64_t> fold(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    const Node& node = matcher.node(at);
-    if (matcher.dead(at) || node.outputs.size() != 1 || matcher.is_output(node.outputs[0])) continue;
-    const auto sizes = told_by(matcher, node);
-    if (!sizes) continue;
-    const bool scalar = node.op_type == "Gather" && matcher.constant(node.inputs[1])->rank() == 0;
-    const Dims dims = scalar ? Dims() : Dims{static_cast<int64_t>(sizes->size())};
-    ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(DType::I64, dims));
-    std::ranges::copy(*sizes, made.mutable_data<int64_t>());
-    matcher.make_constant(at, std::move(made));
-    ++changes;
-  }
-  matcher.finish();
-  return changes;
+Result<bool> fold_at(Matcher& matcher, int32_t at) {
+  const Node& node = matcher.node(at);
+  if (node.outputs.size() != 1 || matcher.is_output(node.outputs[0])) return false;
+  const auto sizes = told_by(matcher, node);
+  if (!sizes) return false;
+  const bool scalar = node.op_type == "Gather" && matcher.constant(node.inputs[1])->rank() == 0;
+  const Dims dims = scalar ? Dims() : Dims{static_cast<int64_t>(sizes->size())};
+  ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(DType::I64, dims));
+  std::ranges::copy(*sizes, made.mutable_data<int64_t>());
+  matcher.make_constant(at, std::move(made));
+  return true;
 }
 
 }  // namespace
 
 Result<int64_t> fold_sizes(graph::Model& model, const Options& options) {
-  return for_each_graph(model.graph, [&](Graph& graph) { return fold(model, graph, options); });
+  return for_each_graph(model.graph, [&](Graph& graph) { return match_nodes(model, graph, options, fold_at); });
 }
 
 }  // namespace hearth::passes

@@ -353,6 +353,19 @@ void Matcher::finish() {
   remove_nodes(graph_, dead_);
 }
 
+Result<int64_t> match_nodes(graph::Model& model, Graph& graph, const Options& options,
+                            Result<bool> (*visit)(Matcher& matcher, int32_t at)) {
+  Matcher matcher(model, graph, options);
+  int64_t changes = 0;
+  for (int32_t at = 0; at < matcher.size(); ++at) {
+    if (matcher.dead(at)) continue;
+    ASSIGN_OR_RETURN(const bool changed, visit(matcher, at));
+    changes += changed ? 1 : 0;
+  }
+  matcher.finish();
+  return changes;
+}
+
 Node internal_node(std::string_view op_type, std::string_view name, std::vector<ValueId> inputs, ValueId output) {
   Node made;
   made.name = name;

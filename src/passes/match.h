@@ -107,6 +107,11 @@ class Matcher {
   int64_t next_name_ = 0;
 };
 
+// Calls `visit` for every node of the graph that no replacement has taken away yet, in order; it tells whether it
+// changed something. How often it did.
+Result<int64_t> match_nodes(graph::Model& model, graph::Graph& graph, const Options& options,
+                            Result<bool> (*visit)(Matcher& matcher, int32_t at));
+
 // A node of the internal domain with one output. Empty inputs at the end are left out.
 graph::Node internal_node(std::string_view op_type, std::string_view name, std::vector<graph::ValueId> inputs,
                           graph::ValueId output);

@@ -108,28 +108,21 @@ Activation find_activation(const Matcher& matcher, const Node& node) {
   return {};
 }
 
-Result<int64_t> recognise(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    if (matcher.dead(at)) continue;
-    const Node& node = matcher.node(at);
-    if (node.outputs.empty() || !matcher.is_float(node.outputs[0])) continue;
-    const Activation found = find_activation(matcher, node);
-    if (found.x == kNoValue || !matcher.is_float(found.x)) continue;
-    Node made = internal_node("Pointwise", node.name, {found.x}, node.outputs[0]);
-    made.set("steps", std::vector<std::string>{std::string(found.step)});
-    matcher.replace(at, std::move(made));
-    ++changes;
-  }
-  matcher.finish();
-  return changes;
+Result<bool> recognise_at(Matcher& matcher, int32_t at) {
+  const Node& node = matcher.node(at);
+  if (node.outputs.empty() || !matcher.is_float(node.outputs[0])) return false;
+  const Activation found = find_activation(matcher, node);
+  if (found.x == kNoValue || !matcher.is_float(found.x)) return false;
+  Node made = internal_node("Pointwise", node.name, {found.x}, node.outputs[0]);
+  made.set("steps", std::vector<std::string>{std::string(found.step)});
+  matcher.replace(at, std::move(made));
+  return true;
 }
 
 }  // namespace
 
 Result<int64_t> recognise_activations(graph::Model& model, const Options& options) {
-  return for_each_graph(model.graph, [&](Graph& graph) { return recognise(model, graph, options); });
+  return for_each_graph(model.graph, [&](Graph& graph) { return match_nodes(model, graph, options, recognise_at); });
 }
 
 }  // namespace hearth::passes

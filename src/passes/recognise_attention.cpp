@@ -350,22 +350,10 @@ Result<bool> recognise_at(Matcher& matcher, int32_t at) {
   return true;
 }
 
-Result<int64_t> recognise(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    if (matcher.dead(at)) continue;
-    ASSIGN_OR_RETURN(const bool changed, recognise_at(matcher, at));
-    changes += changed ? 1 : 0;
-  }
-  matcher.finish();
-  return changes;
-}
-
 }  // namespace
 
 Result<int64_t> recognise_attention(graph::Model& model, const Options& options) {
-  return for_each_graph(model.graph, [&](Graph& graph) { return recognise(model, graph, options); });
+  return for_each_graph(model.graph, [&](Graph& graph) { return match_nodes(model, graph, options, recognise_at); });
 }
 
 }  // namespace hearth::passes

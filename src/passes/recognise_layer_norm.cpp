@@ -189,35 +189,28 @@ ValueId flat(Matcher& matcher, ValueId row) {
   return matcher.add_constant(std::string(matcher.graph().value(row).name), held.reshaped({held.size()}));
 }
 
-Result<int64_t> recognise(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    if (matcher.dead(at)) continue;
-    LayerNorm found = find_layer_norm(matcher, at);
-    if (found.last == graph::Uses::kNone || *matcher.last_size(found.x) < 1) continue;
-    const ValueId output = matcher.node(found.last).outputs[0];
-    if (!matcher.is_float(found.x) || !matcher.is_float(output)) continue;
-    if (found.scale == kNoValue) {
-      if (*matcher.last_size(found.x) > kMaxOnes) continue;
-      const std::vector<double> ones(static_cast<size_t>(*matcher.last_size(found.x)), 1.0);
-      ASSIGN_OR_RETURN(const auto scale, float_vector(ones));
-      found.scale = matcher.add_constant(graph.value(output).name + "/scale", *scale);
-    }
-    const ValueId scale = flat(matcher, found.scale), shift = flat(matcher, found.shift);
-    Node made = internal_node("LayerNormalization", matcher.node(at).name, {found.x, scale, shift}, output);
-    made.set("epsilon", static_cast<float>(found.epsilon));
-    matcher.replace(found.last, std::move(made));
-    ++changes;
+Result<bool> recognise_at(Matcher& matcher, int32_t at) {
+  LayerNorm found = find_layer_norm(matcher, at);
+  if (found.last == graph::Uses::kNone || *matcher.last_size(found.x) < 1) return false;
+  const ValueId output = matcher.node(found.last).outputs[0];
+  if (!matcher.is_float(found.x) || !matcher.is_float(output)) return false;
+  if (found.scale == kNoValue) {
+    if (*matcher.last_size(found.x) > kMaxOnes) return false;
+    const std::vector<double> ones(static_cast<size_t>(*matcher.last_size(found.x)), 1.0);
+    ASSIGN_OR_RETURN(const auto scale, float_vector(ones));
+    found.scale = matcher.add_constant(matcher.graph().value(output).name + "/scale", *scale);
   }
-  matcher.finish();
-  return changes;
+  const ValueId scale = flat(matcher, found.scale), shift = flat(matcher, found.shift);
+  Node made = internal_node("LayerNormalization", matcher.node(at).name, {found.x, scale, shift}, output);
+  made.set("epsilon", static_cast<float>(found.epsilon));
+  matcher.replace(found.last, std::move(made));
+  return true;
 }
 
 }  // namespace
 
 Result<int64_t> recognise_layer_norm(graph::Model& model, const Options& options) {
-  return for_each_graph(model.graph, [&](Graph& graph) { return recognise(model, graph, options); });
+  return for_each_graph(model.graph, [&](Graph& graph) { return match_nodes(model, graph, options, recognise_at); });
 }
 
 }  // namespace hearth::passes

@@ -80,30 +80,21 @@ Result<bool> take_gemm(Matcher& matcher, int32_t at) {
   return true;
 }
 
-Result<int64_t> recognise(graph::Model& model, Graph& graph, const Options& options) {
-  Matcher matcher(model, graph, options);
-  int64_t changes = 0;
-  for (int32_t at = 0; at < matcher.size(); ++at) {
-    if (matcher.dead(at)) continue;
-    const Node& node = matcher.node(at);
-    if (node.inputs.size() < 2 || node.outputs.empty() || !matcher.is_float(node.outputs[0])) continue;
-    bool changed = matcher.is_float(node.inputs[0]) && take_matmul(matcher, at);
-    if (!changed && matcher.is_float(node.inputs[0])) {
-      ASSIGN_OR_RETURN(changed, take_gemm(matcher, at));
-    }
-    if (!changed) {
-      ASSIGN_OR_RETURN(changed, fold_channel_map(matcher, at));
-    }
-    changes += changed ? 1 : 0;
+Result<bool> recognise_at(Matcher& matcher, int32_t at) {
+  const Node& node = matcher.node(at);
+  if (node.inputs.size() < 2 || node.outputs.empty() || !matcher.is_float(node.outputs[0])) return false;
+  if (matcher.is_float(node.inputs[0])) {
+    if (take_matmul(matcher, at)) return true;
+    ASSIGN_OR_RETURN(const bool taken, take_gemm(matcher, at));
+    if (taken) return true;
   }
-  matcher.finish();
-  return changes;
+  return fold_channel_map(matcher, at);
 }
 
 }  // namespace
 
 Result<int64_t> recognise_matmul(graph::Model& model, const Options& options) {
-  return for_each_graph(model.graph, [&](Graph& graph) { return recognise(model, graph, options); });
+  return for_each_graph(model.graph, [&](Graph& graph) { return match_nodes(model, graph, options, recognise_at); });
 }
 
 }  // namespace hearth::passes

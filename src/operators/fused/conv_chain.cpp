@@ -33,10 +33,8 @@ struct ChainPlan final : Prepared {
 // One stage of one call.
 struct Stage {
   ConvJob job;  // of the whole image: shape, weights, bias
-  const StagePlan* plan = nullptr;
   std::array<ops::cpu::Operand, kMaxOperands> operands;
   int64_t out_row() const { return job.shape.out_width * job.shape.out_channels; }  // floats
-  int64_t out_pixels() const { return job.shape.out_height * job.shape.out_width; }
 };
 struct Rows {
   int64_t begin = 0, end = 0;
@@ -54,8 +52,8 @@ Rows rows_read(const ConvShape& s, Rows out, int64_t& above) {
 // One thread's walk through its rows.
 class Walk {
  public:
-  // `rooms`: rows of each stage but the last that have room in `buffers`. `scratch` nullptr: nothing is computed, only
-  // what would be needed is noted.
+  // `strip`: rows of the last stage at a time. `scratch` nullptr: nothing is computed, only what would be needed is
+  // noted; else every stage but the last has its buffer.
   Walk(std::span<const Stage> stages, int64_t strip, void* scratch)
       : stages_(stages), strip_(strip), scratch_(scratch) {}
 
@@ -147,7 +145,6 @@ Result<const Tensor*> stage_input(const Call& call, const StagePlan& plan, size_
 
 Result<> bind_stage(const Call& call, const StagePlan& plan, const Dims& x, Stage& stage, Dims& result) {
   const ConvPlan& conv = *plan.conv;
-  stage.plan = &plan;
   ASSIGN_OR_RETURN(ConvShape shape, conv.window.over(call, x));
   shape.out_channels = conv.out_channels;
   shape.groups = conv.groups;
