@@ -61,14 +61,16 @@ using Int2 = SmallInt<DType::I2>;
 using UInt2 = SmallInt<DType::U2>;
 
 // The one list of element types a tensor may have (block-quantised ones have none).
-#define HEARTH_ELEMENT_TYPES(X)                                                                                  \
-  X(F32, float)                                                                                                  \
-  X(F64, double)                                                                                                 \
-  X(F16, Half) X(BF16, BFloat16) X(I8, int8_t) X(I16, int16_t) X(I32, int32_t) X(I64, int64_t) X(U8, uint8_t)    \
-      X(U16, uint16_t) X(U32, uint32_t) X(U64, uint64_t) X(Bool, bool) X(C64, std::complex<float>)               \
-          X(C128, std::complex<double>) X(F8E4M3FN, F8E4M3FN) X(F8E4M3FNUZ, F8E4M3FNUZ) X(F8E5M2, F8E5M2)        \
-              X(F8E5M2FNUZ, F8E5M2FNUZ) X(F8E8M0, F8E8M0) X(F4E2M1, F4E2M1) X(I4, Int4) X(U4, UInt4) X(I2, Int2) \
-                  X(U2, UInt2) X(String, std::string)
+// clang-format off: it finds no end with this list
+#define HEARTH_ELEMENT_TYPES(X)                                                                           \
+  X(F32, float) X(F64, double) X(F16, Half) X(BF16, BFloat16)                                             \
+  X(I8, int8_t) X(I16, int16_t) X(I32, int32_t) X(I64, int64_t)                                           \
+  X(U8, uint8_t) X(U16, uint16_t) X(U32, uint32_t) X(U64, uint64_t) X(Bool, bool)                         \
+  X(C64, std::complex<float>) X(C128, std::complex<double>)                                               \
+  X(F8E4M3FN, F8E4M3FN) X(F8E4M3FNUZ, F8E4M3FNUZ) X(F8E5M2, F8E5M2) X(F8E5M2FNUZ, F8E5M2FNUZ)             \
+  X(F8E8M0, F8E8M0) X(F4E2M1, F4E2M1) X(I4, Int4) X(U4, UInt4) X(I2, Int2) X(U2, UInt2)                   \
+  X(String, std::string)
+// clang-format on
 
 template <class T>
 struct DTypeOf;
