@@ -6,10 +6,11 @@ from __future__ import annotations
 class Ours:
     name = "pyflame_rt"
 
-    def __init__(self, path: str, threads: int, precision: str = "f32", cache: str = ""):
+    def __init__(self, path: str, threads: int, precision: str = "f32", cache: str = "", level: str = "ALL"):
         import pyflame_rt as rt
 
-        options = rt.SessionOptions(num_threads=threads, precision={"f32": "float32", "bf16": "bfloat16"}[precision])
+        precision = {"f32": "float32", "bf16": "bfloat16"}[precision]
+        options = rt.SessionOptions(num_threads=threads, precision=precision, optimization_level=getattr(rt.OptLevel, level))
         self.session = rt.InferenceSession(path, options, compile_options=rt.CompileOptions(cache_dir=cache or None))
 
     def run(self, feeds: dict) -> list:

@@ -296,7 +296,7 @@ def silero_vad() -> onnx.ModelProto:
     imported: the package wants PyTorch."""
     found = importlib.util.find_spec("silero_vad")
     if found is None:
-        raise SystemExit("the package silero-vad is missing: pip install --no-deps -r tools/requirements-bench-graph.no-deps.txt")
+        raise SystemExit("the package silero-vad is missing: pip install --no-deps -r tools/requirements-python.no-deps.txt")
     return onnx.load(str(pathlib.Path(found.submodule_search_locations[0], "data", "silero_vad_op18_ifless.onnx")))
 
 
