@@ -1,4 +1,5 @@
 #include "graph/infer/table.h"
+#include "tensor/element_bits.h"
 
 namespace hearth::graph::infer {
 
@@ -74,22 +75,9 @@ Result<> cast(InferContext& c) {
 Result<> bit_cast(InferContext& c) {
   TRY(cast(c));
   const auto from = c.dtype(0), to = c.output(0).dtype;
-  const auto bits = [](DType dtype) {
-    switch (dtype) {
-      case DType::I4:
-      case DType::U4:
-      case DType::F4E2M1:
-        return 4;
-      case DType::I2:
-      case DType::U2:
-        return 2;
-      default:
-        return 8 * info(dtype).block_bytes;
-    }
-  };
-  if (from && to && bits(*from) != bits(*to))
-    return c.invalid("attribute 'to'; got {} of {} bits for {} of {}", onnx_name(*to), bits(*to), onnx_name(*from),
-                     bits(*from));
+  if (from && to && bits_of(*from) != bits_of(*to))
+    return c.invalid("attribute 'to'; got {} of {} bits for {} of {}", onnx_name(*to), bits_of(*to), onnx_name(*from),
+                     bits_of(*from));
   return {};
 }
 

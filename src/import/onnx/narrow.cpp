@@ -2,20 +2,6 @@
 
 namespace hearth::import::onnx {
 
-int bits_of(DType dtype) {
-  switch (dtype) {
-    case DType::I4:
-    case DType::U4:
-    case DType::F4E2M1:
-      return 4;
-    case DType::I2:
-    case DType::U2:
-      return 2;
-    default:
-      return info(dtype).block_bytes * 8;
-  }
-}
-
 uint64_t packed_bytes(DType dtype, int64_t elements) {
   return (static_cast<uint64_t>(elements) * static_cast<uint64_t>(bits_of(dtype)) + 7) / 8;
 }

@@ -5,11 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "tensor/dtype.h"
+#include "tensor/element_bits.h"
 
 namespace hearth::import::onnx {
 
-int bits_of(DType dtype);  // of an element in a file
 // Bytes that so many elements take in a file.
 uint64_t packed_bytes(DType dtype, int64_t elements);
 

@@ -6,6 +6,7 @@
 #include "operators/elementwise/kernels.h"
 #include "operators/elementwise/loops.h"
 #include "operators/elementwise/number_text.h"
+#include "tensor/element_bits.h"
 
 namespace hearth::operators::elementwise {
 
@@ -147,33 +148,15 @@ Result<> cast_like(Call& call) {
   return cast_to(call, *x, like->dtype());
 }
 
-namespace {
-
-int bit_width(DType dtype) {
-  switch (dtype) {
-    case DType::I4:
-    case DType::U4:
-    case DType::F4E2M1:
-      return 4;
-    case DType::I2:
-    case DType::U2:
-      return 2;
-    default:
-      return static_cast<int>(bytes_of(dtype, 1)) * 8;
-  }
-}
-
-}  // namespace
-
 Result<> bit_cast(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
   ASSIGN_OR_RETURN(const DType to, target_type(call));
   if (x->dtype() == DType::String || to == DType::String)
     return call.invalid("element types; got {} and {}, need types other than string", to_string(x->dtype()),
                         to_string(to));
-  const int width = bit_width(x->dtype());
-  if (width != bit_width(to))
-    return call.invalid("width of {}; got {} bits, need the {} of {}", to_string(to), bit_width(to), width,
+  const int width = bits_of(x->dtype());
+  if (width != bits_of(to))
+    return call.invalid("width of {}; got {} bits, need the {} of {}", to_string(to), bits_of(to), width,
                         to_string(x->dtype()));
   ASSIGN_OR_RETURN(Tensor * y, call.output(0, to, x->dims()));
   if (width < 8) {  // held one a byte, signed ones with their sign extended
