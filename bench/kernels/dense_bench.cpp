@@ -107,7 +107,7 @@ class Bench {
     const Memory c(static_cast<size_t>(m * n) * sizeof(float));
     const Program program(o_.steps, m, n);
     Weights packed(kernels_.packed_matrix_bytes(k, n, factors), o_.cold);
-    packed.fill([&](void* to) { kernels_.pack_matrix(b.as<float>(), n, 1, k, n, factors, to); });
+    packed.fill([&](void* to) { kernels_.pack_matrix(b.as<float>(), n, 1, k, n, nullptr, factors, to); });
     MatmulJob job{.m = m,
                   .n = n,
                   .k = k,
@@ -163,7 +163,7 @@ class Bench {
     const Memory y(static_cast<size_t>(pixels * s.out_channels) * sizeof(float));
     const Program program(o_.steps, pixels, s.out_channels);
     Weights packed(kernels_.packed_conv_bytes(s, algorithm, factors), o_.cold);
-    packed.fill([&](void* to) { kernels_.pack_conv(w.as<float>(), s, algorithm, factors, to); });
+    packed.fill([&](void* to) { kernels_.pack_conv(w.as<float>(), s, nullptr, algorithm, factors, to); });
     ConvJob job{.shape = s,
                 .algorithm = algorithm,
                 .factors = factors,

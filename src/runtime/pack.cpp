@@ -125,7 +125,7 @@ class WeightPacker::Planner {
     node.set("factors", std::string(name_of(factors_)));
     return replace(node, graph, {&graph, node.inputs[1], -1, 0}, dense_kernels().packed_matrix_bytes(k, n, factors_),
                    [w, k, n, factors = factors_](void* to) {
-                     dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, factors, to);
+                     dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, nullptr, factors, to);
                    });
   }
 
@@ -142,7 +142,7 @@ class WeightPacker::Planner {
     return replace(node, graph, {&graph, node.inputs[1], static_cast<int>(algorithm), shape->groups},
                    kernels.packed_conv_bytes(*shape, algorithm, factors),
                    [w, shape = *shape, algorithm, factors](void* to) {
-                     dense_kernels().pack_conv(w.data<float>(), shape, algorithm, factors, to);
+                     dense_kernels().pack_conv(w.data<float>(), shape, nullptr, algorithm, factors, to);
                    });
   }
 

@@ -85,7 +85,7 @@ Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t,
   plan->algorithm = kernels.choose_conv(shape, plan->factors);
   const size_t bytes = kernels.packed_conv_bytes(shape, plan->algorithm, plan->factors);
   ASSIGN_OR_RETURN(plan->packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_conv(w->data<float>(), shape, plan->algorithm, plan->factors, plan->packed.mutable_raw());
+  kernels.pack_conv(w->data<float>(), shape, nullptr, plan->algorithm, plan->factors, plan->packed.mutable_raw());
   plan->replaces = 1u << 1;
   plan->bytes = bytes;
   return plan;
@@ -130,7 +130,7 @@ Result<> run_conv(Call& call) {
       job.factors = Factors::F32;
       job.algorithm = kernels.choose_conv(shape, job.factors);
       ASSIGN_OR_RETURN(packed, KernelScratch::make(call, kernels.packed_conv_bytes(shape, job.algorithm, job.factors)));
-      kernels.pack_conv(w->data<float>(), shape, job.algorithm, job.factors, packed.data());
+      kernels.pack_conv(w->data<float>(), shape, nullptr, job.algorithm, job.factors, packed.data());
       job.w = packed.data();
     }
   }

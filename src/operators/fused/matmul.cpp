@@ -43,7 +43,8 @@ Result<std::unique_ptr<Prepared>> prepare_matmul(const graph::Node& node, int64_
                 to_string(b->dims()), plan->k, plan->n);
   plan->factors = Factors::F32;
   ASSIGN_OR_RETURN(plan->packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_matrix(b->data<float>(), plan->n, 1, plan->k, plan->n, plan->factors, plan->packed.mutable_raw());
+  kernels.pack_matrix(b->data<float>(), plan->n, 1, plan->k, plan->n, nullptr, plan->factors,
+                      plan->packed.mutable_raw());
   plan->replaces = 1u << 1;
   plan->bytes = bytes;
   return plan;

@@ -27,7 +27,7 @@ Result<Tensor> pack_matrix(const float* b, int64_t row_stride, int64_t column_st
   const auto& kernels = dense_kernels();
   const size_t bytes = kernels.packed_matrix_bytes(k, n, Factors::F32);
   ASSIGN_OR_RETURN(Tensor panels, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}, memory));
-  kernels.pack_matrix(b, row_stride, column_stride, k, n, Factors::F32, panels.mutable_raw());
+  kernels.pack_matrix(b, row_stride, column_stride, k, n, nullptr, Factors::F32, panels.mutable_raw());
   return panels;
 }
 
@@ -73,7 +73,7 @@ Result<> multiply_stack(Call& call, const MatrixStack& stack, const std::functio
     const float* packed = nullptr;
     for (int64_t i = stack.count * part / runs; i < stack.count * (part + 1) / runs; ++i) {
       const float* right = b(i);
-      if (right != packed) kernels.pack_matrix(right, stack.n, 1, stack.k, stack.n, Factors::F32, panels);
+      if (right != packed) kernels.pack_matrix(right, stack.n, 1, stack.k, stack.n, nullptr, Factors::F32, panels);
       packed = right;
       one.a = a(i);
       one.c = stack.c + i * stack.m * stack.n;
@@ -125,7 +125,8 @@ Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, cons
   packed->algorithm = kernels.choose_conv(shape, Factors::F32);
   const size_t bytes = kernels.packed_conv_bytes(shape, packed->algorithm, Factors::F32);
   ASSIGN_OR_RETURN(packed->panels, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_conv(weight.data<float>(), shape, packed->algorithm, Factors::F32, packed->panels.mutable_raw());
+  kernels.pack_conv(weight.data<float>(), shape, nullptr, packed->algorithm, Factors::F32,
+                    packed->panels.mutable_raw());
   packed->bytes = bytes;
   packed->replaces = 1u << 1;
   return packed;
@@ -183,7 +184,7 @@ Result<> convolve_channels_first(Call& call, const ConvShape& shape, const float
   } else {
     job.algorithm = kernels.choose_conv(shape, Factors::F32);
     ASSIGN_OR_RETURN(panels, room_for(call, kernels.packed_conv_bytes(shape, job.algorithm, Factors::F32)));
-    kernels.pack_conv(weight, shape, job.algorithm, Factors::F32, panels.data());
+    kernels.pack_conv(weight, shape, nullptr, job.algorithm, Factors::F32, panels.data());
     job.w = panels.data();
   }
   Scratch<float> in, out;

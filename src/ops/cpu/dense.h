@@ -93,18 +93,20 @@ struct DenseKernels {
 
   // ---- matrices and convolutions
   size_t (*packed_matrix_bytes)(int64_t k, int64_t n, Factors factors);
-  // Element [row k, column n] is b[k * row_stride + n * column_stride]. Writes exactly packed_matrix_bytes.
-  void (*pack_matrix)(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, Factors factors,
-                      void* packed);
+  // Element [row k, column n] is b[k * row_stride + n * column_stride], times scale[n] (nullptr: none) before it is
+  // rounded. Writes exactly packed_matrix_bytes.
+  void (*pack_matrix)(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n,
+                      const float* scale, Factors factors, void* packed);
   size_t (*matmul_scratch)(const MatmulJob& job, int threads);
   void (*matmul)(const MatmulJob& job, void* scratch, ThreadPool* pool);
 
   // The fastest algorithm for a shape. Sizes that are not known (batch, height, width, out_*) are 0.
   ConvAlgorithm (*choose_conv)(const ConvShape& shape, Factors factors);
   size_t (*packed_conv_bytes)(const ConvShape& shape, ConvAlgorithm algorithm, Factors factors);
-  // w[out_channels, channels / groups, kernel_height, kernel_width], dense, as ONNX has it. Only channels, kernel and
-  // groups of the shape matter.
-  void (*pack_conv)(const float* w, const ConvShape& shape, ConvAlgorithm algorithm, Factors factors, void* packed);
+  // w[out_channels, channels / groups, kernel_height, kernel_width], dense, as ONNX has it, times scale[out_channels]
+  // (nullptr: none) before it is rounded. Only channels, kernel and groups of the shape matter.
+  void (*pack_conv)(const float* w, const ConvShape& shape, const float* scale, ConvAlgorithm algorithm,
+                    Factors factors, void* packed);
   size_t (*conv_scratch)(const ConvJob& job, int threads);
   void (*conv)(const ConvJob& job, void* scratch, ThreadPool* pool);
 

@@ -117,7 +117,7 @@ TEST(FusedConv, PackedWeights) {
     const auto bytes = static_cast<int64_t>(dense_kernels().packed_conv_bytes(shape, algorithm, Factors::F32));
     auto packed = Tensor::allocate(DType::U8, {bytes});
     ASSERT_TRUE(packed);
-    dense_kernels().pack_conv(w.data<float>(), shape, algorithm, Factors::F32, packed->mutable_raw());
+    dense_kernels().pack_conv(w.data<float>(), shape, nullptr, algorithm, Factors::F32, packed->mutable_raw());
     TestCall call("Conv", 1, {x, *packed}, 1, "hearth");
     with_window(call, c).with("algorithm", graph::Attribute::Data(std::string(name))).constant(1);
     ASSERT_EQ(call.error(), "");
@@ -166,7 +166,7 @@ TEST(FusedMatMul, PlainAndPackedFactors) {
   auto packed =
       Tensor::allocate(DType::U8, {static_cast<int64_t>(dense_kernels().packed_matrix_bytes(k, n, Factors::F32))});
   ASSERT_TRUE(packed);
-  dense_kernels().pack_matrix(b.data<float>(), n, 1, k, n, Factors::F32, packed->mutable_raw());
+  dense_kernels().pack_matrix(b.data<float>(), n, 1, k, n, nullptr, Factors::F32, packed->mutable_raw());
   for (const Tensor& factor : {b, *packed}) {
     TestCall call("MatMul", 1, {a, factor, bias, scale}, 1, "hearth");
     with_steps(call, {"mul 3", "tanh"})

@@ -83,7 +83,7 @@ void check(const ConvShape& s, const Options& o = {}) {
                     s.out_height, s.out_width, s.out_channels, s.kernel_height, s.kernel_width, s.stride_height,
                     s.stride_width, s.dilation_height, s.dilation_width, s.pad_top, s.pad_left, s.groups);
     Scratch packed(kernels.packed_conv_bytes(s, ConvAlgorithm::Direct, o.factors));
-    kernels.pack_conv(w.data(), s, ConvAlgorithm::Direct, o.factors, packed.data());
+    kernels.pack_conv(w.data(), s, nullptr, ConvAlgorithm::Direct, o.factors, packed.data());
     const std::vector<float> y = run_with_threads(rows * y_stride, what, [&](ThreadPool* pool, float* out) {
       const ConvJob job{.shape = s,
                         .algorithm = ConvAlgorithm::Direct,
@@ -219,6 +219,38 @@ TEST(DenseConv, BrainFloatFactors) {
     }
   check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.steps = Steps::EverySpread, .factors = Factors::BF16});
   check(square(1, 7, 600, 40, 3, 1, 1), {.factors = Factors::BF16});
+}
+
+TEST(DenseConv, ScalesWeightsAsItPacksThem) {
+  const ConvShape plain = square(1, 9, 21, 37, 3, 1, 1), grouped = square(1, 9, 24, 36, 2, 1, 0, 1, 3),
+                  one_tap = square(1, 9, 50, 70, 1), depthwise = square(1, 9, 37, 37, 3, 1, 1, 1, 37);
+  struct Way {
+    ConvShape shape;
+    ConvAlgorithm algorithm;
+    Factors factors;
+  };
+  for (const Way& way : {Way{plain, ConvAlgorithm::Direct, Factors::F32},
+                         {plain, ConvAlgorithm::Direct, Factors::BF16},
+                         {plain, ConvAlgorithm::Winograd, Factors::F32},
+                         {grouped, ConvAlgorithm::Direct, Factors::F32},
+                         {grouped, ConvAlgorithm::Direct, Factors::BF16},
+                         {one_tap, ConvAlgorithm::Direct, Factors::F32},
+                         {depthwise, ConvAlgorithm::Depthwise, Factors::F32}}) {
+    const ConvShape& s = way.shape;
+    const int64_t taps = s.channels / s.groups * s.kernel_height * s.kernel_width;
+    const std::vector<float> w = normal_floats(s.out_channels * taps, 1), scale = normal_floats(s.out_channels, 2);
+    std::vector<float> scaled = w;
+    for (size_t i = 0; i < w.size(); ++i) scaled[i] *= scale[i / static_cast<size_t>(taps)];
+    for (Isa isa : dense_sets_of_this_machine()) {
+      const DenseKernels& kernels = dense_kernels(isa);
+      const size_t bytes = kernels.packed_conv_bytes(s, way.algorithm, way.factors);
+      Scratch want(bytes), got(bytes);
+      kernels.pack_conv(scaled.data(), s, nullptr, way.algorithm, way.factors, want.data());
+      kernels.pack_conv(w.data(), s, scale.data(), way.algorithm, way.factors, got.data());
+      EXPECT_EQ(std::memcmp(want.data(), got.data(), bytes), 0)
+          << to_string(isa) << " algorithm " << static_cast<int>(way.algorithm) << " groups " << s.groups;
+    }
+  }
 }
 
 TEST(DenseConv, ChoosesWhatServesTheShape) {

@@ -35,7 +35,7 @@ void check(const Case& s, Factors factors) {
     const std::string what =
         fmt::format("{} {}x{}x{}{}", to_string(isa), s.m, s.n, s.k, factors == Factors::BF16 ? " bf16" : "");
     Scratch packed(kernels.packed_matrix_bytes(s.k, s.n, factors));
-    kernels.pack_matrix(b.data(), row, column, s.k, s.n, factors, packed.data());
+    kernels.pack_matrix(b.data(), row, column, s.k, s.n, nullptr, factors, packed.data());
     const std::vector<float> c = run_with_threads(s.m * ldc, what, [&](ThreadPool* pool, float* out) {
       const MatmulJob job{.m = s.m,
                           .n = s.n,
@@ -132,7 +132,7 @@ TEST(DenseMatmul, ARowDoesNotDependOnTheRowsBesideIt) {
     for (Factors factors : {Factors::F32, Factors::BF16}) {
       const DenseKernels& kernels = dense_kernels(isa);
       Scratch packed(kernels.packed_matrix_bytes(k, n, factors));
-      kernels.pack_matrix(b.data(), n, 1, k, n, factors, packed.data());
+      kernels.pack_matrix(b.data(), n, 1, k, n, nullptr, factors, packed.data());
       auto multiply = [&](int64_t row, int64_t rows) {
         std::vector<float> c(static_cast<size_t>(rows * n));
         const MatmulJob job{.m = rows,
@@ -158,6 +158,22 @@ TEST(DenseMatmul, ARowDoesNotDependOnTheRowsBesideIt) {
     }
 }
 
+TEST(DenseMatmul, ScalesColumnsAsItPacksThem) {
+  const int64_t n = 45, k = 21;
+  const std::vector<float> b = normal_floats(k * n, 8), scale = normal_floats(n, 9);
+  std::vector<float> scaled = b;
+  for (int64_t i = 0; i < k * n; ++i) scaled[static_cast<size_t>(i)] *= scale[static_cast<size_t>(i % n)];
+  for (Isa isa : dense_sets_of_this_machine())
+    for (Factors factors : {Factors::F32, Factors::BF16}) {
+      const DenseKernels& kernels = dense_kernels(isa);
+      const size_t bytes = kernels.packed_matrix_bytes(k, n, factors);
+      Scratch want(bytes), got(bytes);
+      kernels.pack_matrix(scaled.data(), n, 1, k, n, nullptr, factors, want.data());
+      kernels.pack_matrix(b.data(), n, 1, k, n, scale.data(), factors, got.data());
+      EXPECT_EQ(std::memcmp(want.data(), got.data(), bytes), 0) << to_string(isa);
+    }
+}
+
 TEST(DenseMatmul, NaNGoesThroughTheStepsOfATile) {
   const int64_t m = 9, n = 36, k = 5;
   std::vector<float> a = normal_floats(m * k, 6), b = normal_floats(k * n, 7);
@@ -167,7 +183,7 @@ TEST(DenseMatmul, NaNGoesThroughTheStepsOfATile) {
       const DenseKernels& kernels = dense_kernels(isa);
       const TestProgram program(steps, m, n);
       Scratch packed(kernels.packed_matrix_bytes(k, n, Factors::F32));
-      kernels.pack_matrix(b.data(), n, 1, k, n, Factors::F32, packed.data());
+      kernels.pack_matrix(b.data(), n, 1, k, n, nullptr, Factors::F32, packed.data());
       std::vector<float> c(static_cast<size_t>(m * n));
       const MatmulJob job{.m = m,
                           .n = n,
@@ -193,7 +209,7 @@ TEST(DenseMatmul, NaNAndInfinityStayInTheirRow) {
     for (Factors factors : {Factors::F32, Factors::BF16}) {
       const DenseKernels& kernels = dense_kernels(isa);
       Scratch packed(kernels.packed_matrix_bytes(k, n, factors));
-      kernels.pack_matrix(b.data(), n, 1, k, n, factors, packed.data());
+      kernels.pack_matrix(b.data(), n, 1, k, n, nullptr, factors, packed.data());
       std::vector<float> c(static_cast<size_t>(m * n));
       const MatmulJob job{.m = m,
                           .n = n,

@@ -80,7 +80,7 @@ struct Case {
 
   std::vector<float> run(const ConvEntries& e, int threads, PointwiseProgram program = {}) const {
     Scratch packed(e.packed_bytes(s, ConvAlgorithm::Winograd, Factors::F32));
-    e.pack(w.data(), s, ConvAlgorithm::Winograd, Factors::F32, packed.data());
+    e.pack(w.data(), s, nullptr, ConvAlgorithm::Winograd, Factors::F32, packed.data());
     std::vector<float> y(static_cast<size_t>(pixels() * y_stride), 7.0f);
     ConvJob job;
     job.shape = s;

@@ -242,12 +242,12 @@ size_t HEARTH_CPU_ENTRY(dense_packed_conv_bytes)(const hearth::ops::cpu::ConvSha
   return static_cast<size_t>(s.groups) * panel_bytes(words, s.out_channels / s.groups);
 }
 
-void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::ConvShape& s,
+void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::ConvShape& s, const float* scale,
                                        hearth::ops::cpu::ConvAlgorithm algorithm, hearth::ops::cpu::Factors factors,
                                        void* packed) {
   using namespace hearth::ops::cpu;
-  if (algorithm == ConvAlgorithm::Winograd) return winograd_pack(w, s, packed);
-  if (algorithm == ConvAlgorithm::Depthwise) return depthwise_pack(w, s, packed);
+  if (algorithm == ConvAlgorithm::Winograd) return winograd_pack(w, s, scale, packed);
+  if (algorithm == ConvAlgorithm::Depthwise) return depthwise_pack(w, s, scale, packed);
   const int64_t taps = s.kernel_height * s.kernel_width, channels = s.channels / s.groups;
   const int64_t columns = s.out_channels / s.groups;
   const size_t group_bytes = panel_bytes(taps * words_of(channels, factors), columns);
@@ -258,7 +258,8 @@ void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::C
                  .taps = taps,
                  .tap_stride = 1,
                  .channels = channels,
-                 .channel_stride = taps},
+                 .channel_stride = taps,
+                 .scale = scale != nullptr ? scale + g * columns : nullptr},
                 factors, static_cast<char*>(packed) + static_cast<size_t>(g) * group_bytes);
 }
 

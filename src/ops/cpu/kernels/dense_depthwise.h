@@ -15,12 +15,13 @@ inline size_t depthwise_packed_bytes(const ConvShape& s) {
   return static_cast<size_t>(blocks * s.kernel_height * s.kernel_width * kLanes) * sizeof(float);
 }
 
-inline void depthwise_pack(const float* w, const ConvShape& s, void* packed) {
+inline void depthwise_pack(const float* w, const ConvShape& s, const float* scale, void* packed) {
   float* out = static_cast<float*>(packed);
   const int64_t taps = s.kernel_height * s.kernel_width;
   for (int64_t c = 0; c < s.channels; c += kLanes)
     for (int64_t t = 0; t < taps; ++t)
-      for (int64_t l = c; l < c + kLanes; ++l) *out++ = l < s.channels ? w[l * taps + t] : 0.0f;
+      for (int64_t l = c; l < c + kLanes; ++l)
+        *out++ = l >= s.channels ? 0.0f : scale != nullptr ? w[l * taps + t] * scale[l] : w[l * taps + t];
 }
 
 inline size_t depthwise_scratch(const ConvJob&, int) {

@@ -72,9 +72,15 @@ size_t HEARTH_CPU_ENTRY(dense_packed_matrix_bytes)(int64_t k, int64_t n, hearth:
 }
 
 void HEARTH_CPU_ENTRY(dense_pack_matrix)(const float* b, int64_t row_stride, int64_t column_stride, int64_t k,
-                                         int64_t n, hearth::ops::cpu::Factors factors, void* packed) {
+                                         int64_t n, const float* scale, hearth::ops::cpu::Factors factors,
+                                         void* packed) {
   using namespace hearth::ops::cpu;
-  pack_panels({.at = b, .columns = n, .column_stride = column_stride, .channels = k, .channel_stride = row_stride},
+  pack_panels({.at = b,
+               .columns = n,
+               .column_stride = column_stride,
+               .channels = k,
+               .channel_stride = row_stride,
+               .scale = scale},
               factors, packed);
 }
 

@@ -59,6 +59,7 @@ struct PackSource {
   int64_t columns = 0, column_stride = 0;
   int64_t taps = 1, tap_stride = 0;
   int64_t channels = 0, channel_stride = 0;
+  const float* scale = nullptr;  // [columns] or nullptr
 };
 
 inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, int64_t channel, float* out) {
@@ -72,6 +73,8 @@ inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, in
     memcpy(out, from, static_cast<size_t>(n) * sizeof(float));
   else
     for (int64_t j = 0; j < n; ++j) out[j] = from[j * s.column_stride];
+  if (s.scale != nullptr)
+    for (int64_t j = 0; j < n; ++j) out[j] *= s.scale[column0 + j];
   for (int64_t j = n; j < kPanelRows; ++j) out[j] = 0;
 }
 

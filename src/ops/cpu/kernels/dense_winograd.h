@@ -65,7 +65,7 @@ inline size_t winograd_packed_bytes(const ConvShape& s) {
 }
 
 // w[out_channels, channels, 3, 3]
-inline void winograd_pack(const float* w, const ConvShape& s, void* packed) {
+inline void winograd_pack(const float* w, const ConvShape& s, const float* scale, void* packed) {
   static constexpr double kG[6][3] = {{1, 0, 0},
                                       {-2.0 / 3, -2.0 / 3 * kRootHalf, -1.0 / 3},
                                       {-2.0 / 3, 2.0 / 3 * kRootHalf, -1.0 / 3},
@@ -80,7 +80,10 @@ inline void winograd_pack(const float* w, const ConvShape& s, void* packed) {
       for (int j = 0; j < W; ++j) {
         double points[kPoints] = {};
         if (first_output + j < s.out_channels) {
-          const float* g = w + ((first_output + j) * s.channels + c) * 9;
+          float g[9];
+          memcpy(g, w + ((first_output + j) * s.channels + c) * 9, sizeof g);
+          if (scale != nullptr)
+            for (float& tap : g) tap *= scale[first_output + j];
           double rows[6][3];
           for (int i = 0; i < 6; ++i)
             for (int x = 0; x < 3; ++x)
