@@ -4,8 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 
 namespace hearth::onnx_suite {
+
+static void PrintTo(const Case& test, std::ostream* out) {  // found by the test framework through its argument
+  *out << test.kind << '/' << test.name;
+}
+
 namespace {
 
 std::vector<Case> cases() {
