@@ -178,11 +178,9 @@ class DirectConv {
       memcpy(to, from, static_cast<size_t>(count * channels_) * sizeof(float));
       return;
     }
+    if (job_.factors == Factors::BF16) return round_rows(from, job_.x_stride, count, channels_, to, words_);
     for (int64_t i = 0; i < count; ++i, from += job_.x_stride, to += words_)
-      if (job_.factors == Factors::BF16)
-        round_to_pairs(from, channels_, to);
-      else
-        each_vector(channels_, [&](int64_t j, int n) { store_some(to + j, load_some(from + j, n), n); });
+      each_vector(channels_, [&](int64_t j, int n) { store_some(to + j, load_some(from + j, n), n); });
   }
 
   const ConvJob& job_;

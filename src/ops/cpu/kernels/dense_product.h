@@ -98,10 +98,24 @@ inline void pack_panels(const PackSource& s, Factors factors, void* packed) {
 }
 
 // n floats as words of pairs, the last one filled up with zero.
-inline void round_to_pairs(const float* from, int64_t n, float* words) {
-  auto* to = reinterpret_cast<Brain*>(words);
-  each_vector(n, [&](int64_t i, int lanes) { store_some(to + i, load_some(from + i, lanes), lanes); });
-  if (n % 2 != 0) to[n].bits = 0;
+inline void round_to_pairs(const float* from, int64_t n, float* words, bool own) {
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
+    store(words + i / 2, brain_pairs(load(from + i), load(from + i + kLanes), own));
+  if (i == n) return;
+  const int low = static_cast<int>(smaller(kLanes, n - i)), high = static_cast<int>(n - i) - low;
+  store(words + i / 2, brain_pairs(load(from + i, low), high > 0 ? load(from + i + kLanes, high) : fzero(), own),
+        (low + high + 1) / 2);
+}
+
+// Rows of n floats, `stride` apart, as rows of words; to_stride >= words_of(n, BF16).
+inline void round_rows(const float* from, int64_t stride, int64_t rows, int64_t n, float* to, int64_t to_stride) {
+  if (stride == n && to_stride * 2 == n) {  // one long row
+    n *= rows;
+    rows = 1;
+  }
+  const bool own = has_bf16_dot();
+  for (; rows > 0; --rows, from += stride, to += to_stride) round_to_pairs(from, n, to, own);
 }
 
 // ---- threads
