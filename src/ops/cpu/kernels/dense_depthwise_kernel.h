@@ -329,7 +329,10 @@ extern "C" void HEARTH_CPU_ENTRY(dense_depthwise)(const hearth::ops::cpu::ConvJo
       s.batch * ((s.out_height + plan.rows - 1) / plan.rows) * ((s.out_width + plan.pixels - 1) / plan.pixels);
   const int64_t work = tiles * plan.rows * plan.pixels * s.channels * (1 + s.kernel_height * s.kernel_width / 4);
   const int64_t team = team_size(pool), vectors = (s.channels + kLanes - 1) / kLanes;
-  if (tiles >= 8 * team || vectors < 2 * team) {
+  // By rows where they can be shared out evenly: products before and after cut there too, so a core finds what it made
+  // itself.
+  const bool even = tiles >= 6 * team && (tiles + team - 1) / team * team * 8 <= tiles * 9;
+  if (even || tiles >= 8 * team || vectors < 2 * team) {
     split_range(pool, tiles, work,
                 [&](int64_t from, int64_t to) { depthwise_tiles(job, plan, from, to, 0, s.channels); });
     return;

@@ -127,15 +127,20 @@ struct Grid {
 };
 
 // The cheapest cut of `units` of `unit_rows` rows by `panels`, in about cycles: multiplying, and reading both factors.
+// Who shares rows reads what another core has just written, and so will who reads the result: that costs more than
+// weights which every core keeps.
 inline Grid cheapest_grid(int threads, int64_t units, int64_t unit_rows, int64_t panels, int64_t k_words) {
+  constexpr double kRemote = 2;  // cycles a word of a row
   Grid best;
   for (int64_t rows = 1; rows <= threads && rows <= units; ++rows) {
-    const int64_t columns = smaller(threads / rows, panels);
+    const int64_t columns = larger(1, smaller(threads / rows, panels));
     const double share_rows = static_cast<double>(ceil_div(units, rows) * unit_rows);
-    const double share_panels = static_cast<double>(ceil_div(panels, larger(1, columns)));
-    const double cost = static_cast<double>(k_words) *
-                        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2);
-    if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = larger(1, columns), .cost = cost};
+    const double share_panels = static_cast<double>(ceil_div(panels, columns));
+    const double remote = share_rows * kRemote * static_cast<double>(columns - 1) / static_cast<double>(columns);
+    const double cost =
+        static_cast<double>(k_words) *
+        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2 + remote);
+    if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = columns, .cost = cost};
   }
   return best;
 }
