@@ -1,5 +1,5 @@
 // dense_bench: float matrix products and convolutions of the graph runtime beside the machine's peak of fused
-// multiply-adds, measured around each of them in the same run.
+// multiply-adds (--bf16: of brain float dot products), measured around each of them in the same run.
 //
 //   dense_bench [--isa SET] [--threads 1,2] [--only TEXT] [--bf16] [--cold] [--steps relu] [--seconds S] [--cpu-time]
 //
@@ -189,13 +189,13 @@ class Bench {
     for (const auto& pool : pools_) {
       call(*pool);
       std::vector<double> times;
-      const double peak_before = bench::f32_peak_gops(*pool);
+      const double peak_before = peak_of(*pool);
       for (const double end = now_s() + o_.seconds; now_s() < end || times.size() < 5;) {
         const double start = now_s();
         call(*pool);
         times.push_back(now_s() - start);
       }
-      const double peak = std::max(peak_before, bench::f32_peak_gops(*pool));
+      const double peak = std::max(peak_before, peak_of(*pool));
       std::sort(times.begin(), times.end());
       const double median = operations / times[times.size() / 2] * 1e-9, best = operations / times[0] * 1e-9;
       fmt::print(" |{:2}T {:9.1f} us {:7.1f} GFLOP/s", pool->threads(), times[times.size() / 2] * 1e6, median);
@@ -203,6 +203,11 @@ class Bench {
     }
     fmt::print("\n");
     std::fflush(stdout);
+  }
+
+  double peak_of(ThreadPool& pool) const {
+    const double bf16 = o_.bf16 ? bench::bf16_peak_gops(pool) : 0;
+    return bf16 > 0 ? bf16 : bench::f32_peak_gops(pool);
   }
 
   const Options& o_;
@@ -286,7 +291,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", isa.error().message);
     return hearth::exit_code(isa.error().kind);
   }
-  fmt::print("{}; % of the peak of f32 multiply-adds on as many threads\n", hearth::ops::cpu::to_string(*isa));
+  fmt::print("{}; % of the peak of multiply-adds on as many threads\n", hearth::ops::cpu::to_string(*isa));
   hearth::Bench bench(options, hearth::ops::cpu::dense_kernels(*isa));
   hearth::all(bench);
   return 0;

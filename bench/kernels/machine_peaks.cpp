@@ -44,6 +44,16 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_loop(int64_t rounds) {
   }
   asm volatile("vzeroupper" ::: "memory");
 #undef HEARTH_STEP
+}
+__attribute__((target("avx512f"))) void bf16_loop(int64_t rounds) {
+#define HEARTH_STEP(i) asm volatile("vdpbf16ps %%zmm30,%%zmm31,%%zmm" #i ::: "memory");
+  HEARTH_CHAINS(HEARTH_CLEAR)
+  asm volatile("vpxord %%zmm30,%%zmm30,%%zmm30\n vpxord %%zmm31,%%zmm31,%%zmm31" ::: "memory");
+  for (int64_t i = 0; i < rounds; ++i) {
+    HEARTH_CHAINS(HEARTH_STEP)
+  }
+  asm volatile("vzeroupper" ::: "memory");
+#undef HEARTH_STEP
 #undef HEARTH_CLEAR
 }
 #undef HEARTH_CHAINS
@@ -88,6 +98,13 @@ double f32_peak_gops([[maybe_unused]] ops::cpu::ThreadPool& pool) {
 double int8_peak_gops([[maybe_unused]] ops::cpu::ThreadPool& pool) {
 #if defined(__x86_64__)
   if (ops::cpu::missing_flags(ops::cpu::Isa::Avx512).empty()) return peak(pool, int8_loop, 128);
+#endif
+  return 0;
+}
+
+double bf16_peak_gops([[maybe_unused]] ops::cpu::ThreadPool& pool) {
+#if defined(__x86_64__)
+  if (ops::cpu::has_bf16_dot()) return peak(pool, bf16_loop, 64);
 #endif
   return 0;
 }

@@ -76,6 +76,16 @@ class Chains {
            node(at).string_or("algorithm", "") == "direct" && small_pads(node(at));
   }
 
+  // Whether another chain wants this convolution as its first: it widens what a depthwise one reads.
+  bool begins_another(int32_t at) const {
+    const ValueId out = node(at).outputs[0];
+    if (!passes_on(out) || !has_plain_operands(graph_, node(at)) || image_bytes(graph_, out) < kLargeImage)
+      return false;
+    const Node& reader = node(uses_.consumers[static_cast<size_t>(out)][0]);
+    return is_packed_conv(graph_, reader) && reader.string_or("algorithm", "") == "depthwise" && small_pads(reader) &&
+           reader.inputs[0] == out && std::ranges::count(reader.inputs, out) == 1;
+  }
+
   // Nodes of the chain around the depthwise convolution `at`, in order; empty when there is none.
   std::vector<int32_t> find(int32_t at) const {
     const Node& middle = node(at);
@@ -94,7 +104,8 @@ class Chains {
     if (passes_on(out) && has_plain_operands(graph_, middle)) {
       const int32_t reader = uses_.consumers[static_cast<size_t>(out)][0];
       if (direct(reader) && node(reader).inputs[0] == out && std::ranges::count(node(reader).inputs, out) == 1 &&
-          std::ranges::all_of(node(reader).ints("kernel_shape"), [](int64_t k) { return k == 1; })) {
+          std::ranges::all_of(node(reader).ints("kernel_shape"), [](int64_t k) { return k == 1; }) &&
+          !begins_another(reader)) {
         chain.push_back(reader);
         largest = std::max(largest, image_bytes(graph_, out));
       }

@@ -133,18 +133,21 @@ TEST(Depthwise, TheProgramSeesItsRowsAndColumnsOnce) {
   const PointwiseStep clip_first[] = {{Pointwise::Clip, -1, -1.5f, 1.0f}, {Pointwise::Add, 0}, {Pointwise::Mul, 2}};
   const PointwiseStep relu_only[] = {{Pointwise::Relu}};
   const PointwiseStep add_first[] = {{Pointwise::Add, 1}, {Pointwise::Relu}};
+  const PointwiseStep slopes_first[] = {
+      {Pointwise::Prelu, 0}, {Pointwise::Add, 1}, {Pointwise::Mul, 2}, {Pointwise::Abs}};
   for (const auto& e : kDepthwise) {
     if (!missing_flags(e.isa).empty()) continue;
     for (const std::span<const PointwiseStep> steps :
          {std::span<const PointwiseStep>(clip_first), std::span<const PointwiseStep>(relu_only),
-          std::span<const PointwiseStep>(add_first)}) {
+          std::span<const PointwiseStep>(add_first), std::span<const PointwiseStep>(slopes_first)}) {
       m.job.program = {steps, operands};
       const std::vector<float> y = run_depthwise(m, e.entry, e.isa, nullptr);
       for (size_t i = 0; i < y.size(); ++i) {
         const size_t ch = i % static_cast<size_t>(c.channels);
         const double v = m.wanted[i];
-        const double want = steps.size() == 3 ? (std::fmin(1.0, std::fmax(-1.5, v)) + column[ch]) *
-                                                    row[i / static_cast<size_t>(c.channels)]
+        const double number = row[i / static_cast<size_t>(c.channels)];
+        const double want = steps.size() == 4   ? std::fabs(((v < 0 ? v * column[ch] : v) + full[i]) * number)
+                            : steps.size() == 3 ? (std::fmin(1.0, std::fmax(-1.5, v)) + column[ch]) * number
                             : steps.size() == 1 ? std::fmax(v, 0)
                                                 : std::fmax(v + full[i], 0);
         ASSERT_TRUE(near(y[i], want, 2e-5, 2e-6)) << to_string(e.isa) << " number " << i;

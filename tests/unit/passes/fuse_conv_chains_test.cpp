@@ -50,7 +50,7 @@ Tensor run(Session& session, const Dims& dims) {
   return made ? *(*made)[0].tensor() : Tensor();
 }
 
-void same_bits(std::string_view text, const Dims& dims) {
+void same_bits(std::string_view text, const Dims& dims, int64_t count = 1) {
   const auto plain = open(text, 1, false);
   ASSERT_NE(plain, nullptr);
   ASSERT_EQ(chains_in(*plain), 0);
@@ -61,7 +61,7 @@ void same_bits(std::string_view text, const Dims& dims) {
     for (const int threads : {1, 2, 3}) {
       const auto chained = open(text, threads);
       ASSERT_NE(chained, nullptr);
-      ASSERT_EQ(chains_in(*chained), 1);
+      ASSERT_EQ(chains_in(*chained), count);
       const Tensor got = run(*chained, fed);
       ASSERT_EQ(got.dims(), wanted.dims());
       EXPECT_EQ(std::memcmp(got.raw(), wanted.raw(), got.bytes()), 0) << threads << " threads, batch " << batch;
@@ -93,6 +93,22 @@ g (float[n,4,61,67] x, float[32,4,1,1] w1, float[32,1,3,3] w2) => (y) {
   a = Conv (x, w1)  y = Conv <group = 32, dilations = [3, 2], pads = [3, 2, 3, 2]> (a, w2)
 })",
             {1, 4, 61, 67});
+}
+
+// What widens the image for the next depthwise convolution begins the next chain: the wide image is never written out.
+TEST(FuseConvChains, AWideningConvolutionBelongsToTheNextChain) {
+  constexpr std::string_view kText = R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n,3,80,72] x, float[40,3,3,3] w1, float[40,1,3,3] w2, float[64,40,1,1] w3, float[64,1,3,3] w4, float[24,64,1,1] w5) => (y) {
+  a = Conv <pads = [1, 1, 1, 1]> (x, w1)  b = Conv <group = 40, pads = [1, 1, 1, 1]> (a, w2)
+  c = Conv (b, w3)  d = Conv <group = 64, strides = [2, 2], pads = [1, 1, 1, 1]> (c, w4)  y = Conv (d, w5)
+})";
+  const auto session = open(kText, 1);
+  ASSERT_NE(session, nullptr);
+  std::vector<size_t> lengths;
+  for (const graph::Node& node : session->model().graph.nodes)
+    if (node.op_type == "ConvChain") lengths.push_back(node.graph("body")->nodes.size());
+  EXPECT_EQ(lengths, (std::vector<size_t>{2, 3}));
+  same_bits(kText, {1, 3, 80, 72}, 2);
 }
 
 // The same chain, but for what makes it impossible or useless.

@@ -15,8 +15,9 @@ namespace {
 // Tiles [tile0, tile1) of the rows from output row `row` (counted over all images) on, channels [channel0, channel1).
 struct DepthwiseStrip {
   const ConvJob* job;
-  PointwiseProgram program;  // what comes after the clamp
+  PointwiseProgram program;  // what comes after the clamp or the slopes
   ProgramClamp clamp;
+  const float* slope = nullptr;  // of each channel, for what is negative; nullptr: none
   int64_t row, tile0, tile1, channel0, channel1;
 };
 
@@ -27,8 +28,9 @@ struct DepthwiseBlock {
   int64_t x_stride, row_stride;
   uint32_t rows, columns;  // those of the windows that lie in the image, a bit each
   const float* w;
-  const float* bias;  // or nullptr
-  float* y;           // the first pixel that is stored
+  const float* bias;   // or nullptr
+  const float* slope;  // or nullptr
+  float* y;            // the first pixel that is stored
   int64_t y_stride, y_row_stride;
   int64_t from;  // pixels before this one belong to another tile: not stored
   int lanes;
@@ -37,6 +39,7 @@ struct DepthwiseBlock {
     x += kLanes;
     w += taps * kLanes;
     if (bias != nullptr) bias += kLanes;
+    if (slope != nullptr) slope += kLanes;
     y += kLanes;
   }
 };
@@ -52,11 +55,16 @@ inline F load_lanes(const float* p, int lanes) {
 }
 
 template <bool kTail, int N>
-inline HEARTH_UNROLLED void store_pixels(F* sum, const ProgramClamp& clamp, int64_t from, float* y, int64_t y_stride,
-                                         int lanes) {
+inline HEARTH_UNROLLED void store_pixels(F* sum, const ProgramClamp& clamp, const float* slope, int64_t from, float* y,
+                                         int64_t y_stride, int lanes) {
   if (clamp.on) {
     const F low = fset(clamp.low), high = fset(clamp.high);
     unrolled<N>([&](auto p) HEARTH_UNROLLED { sum[p.value] = min(high, max(low, sum[p.value])); });
+  } else if (slope != nullptr) {
+    const F slopes = load_lanes<kTail>(slope, lanes);
+    unrolled<N>([&](auto p) HEARTH_UNROLLED {
+      sum[p.value] = where_less(sum[p.value], fzero(), mul(sum[p.value], slopes), sum[p.value]);
+    });
   }
   unrolled<N>([&](auto p) HEARTH_UNROLLED {
     if (p.value < from) return;
@@ -117,7 +125,7 @@ inline HEARTH_UNROLLED void depthwise_block(const DepthwiseBlock& b, const Progr
     });
   }
   unrolled<R>([&](auto r) HEARTH_UNROLLED {
-    store_pixels<kTail, P>(sum[r.value], clamp, b.from, b.y + r.value * b.y_row_stride, b.y_stride, b.lanes);
+    store_pixels<kTail, P>(sum[r.value], clamp, b.slope, b.from, b.y + r.value * b.y_row_stride, b.y_stride, b.lanes);
   });
 }
 
@@ -141,6 +149,7 @@ inline DepthwiseBlock first_block(const DepthwiseStrip& strip, int64_t* first_ta
   b.row_stride = s.dilation_height * row;
   b.w = static_cast<const float*>(job.w) + strip.channel0 * s.kernel_height * s.kernel_width;
   b.bias = job.bias != nullptr ? job.bias + strip.channel0 : nullptr;
+  b.slope = strip.slope != nullptr ? strip.slope + strip.channel0 : nullptr;
   b.y = job.y + strip.row * s.out_width * job.y_stride + strip.channel0;
   b.y_stride = job.y_stride;
   b.y_row_stride = s.out_width * job.y_stride;
@@ -216,7 +225,8 @@ inline HEARTH_UNROLLED void depthwise_any_block(const DepthwiseBlock& b, const C
       });
     }
   unrolled<V>([&](auto v) HEARTH_UNROLLED {
-    store_pixels<V == 1, P>(sum[v.value], clamp, b.from, b.y + v.value * kLanes, b.y_stride, lanes);
+    store_pixels<V == 1, P>(sum[v.value], clamp, b.slope != nullptr ? b.slope + v.value * kLanes : nullptr, b.from,
+                            b.y + v.value * kLanes, b.y_stride, lanes);
   });
 }
 
@@ -294,6 +304,7 @@ inline void depthwise_tiles(const ConvJob& job, const DepthwisePlan& plan, int64
   strip.job = &job;
   strip.program = job.program;
   strip.clamp = take_clamp(strip.program);
+  if (!strip.clamp.on) strip.slope = take_slopes(strip.program);
   strip.channel0 = channel0;
   strip.channel1 = channel1;
   while (from < to) {
@@ -318,7 +329,10 @@ extern "C" void HEARTH_CPU_ENTRY(dense_depthwise)(const hearth::ops::cpu::ConvJo
       s.batch * ((s.out_height + plan.rows - 1) / plan.rows) * ((s.out_width + plan.pixels - 1) / plan.pixels);
   const int64_t work = tiles * plan.rows * plan.pixels * s.channels * (1 + s.kernel_height * s.kernel_width / 4);
   const int64_t team = team_size(pool), vectors = (s.channels + kLanes - 1) / kLanes;
-  if (tiles >= 8 * team || vectors < 2 * team) {
+  // By rows where they can be shared out evenly: products before and after cut there too, so a core finds what it made
+  // itself.
+  const bool even = tiles >= 6 * team && (tiles + team - 1) / team * team * 8 <= tiles * 9;
+  if (even || tiles >= 8 * team || vectors < 2 * team) {
     split_range(pool, tiles, work,
                 [&](int64_t from, int64_t to) { depthwise_tiles(job, plan, from, to, 0, s.channels); });
     return;

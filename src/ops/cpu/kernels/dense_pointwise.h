@@ -37,5 +37,14 @@ inline ProgramClamp take_clamp(PointwiseProgram& program) {
   return {true, 0.0f, __builtin_inff()};
 }
 
+// Likewise slopes of columns, v < 0 ? v * slope[column] : v, that it begins with; else nullptr.
+inline const float* take_slopes(PointwiseProgram& program) {
+  if (program.steps.empty() || program.steps[0].op != Pointwise::Prelu) return nullptr;
+  const Operand& operand = program.operands[static_cast<size_t>(program.steps[0].operand)];
+  if (operand.spread != Spread::Column) return nullptr;
+  program.steps = program.steps.subspan(1);
+  return operand.data;
+}
+
 }  // namespace
 }  // namespace hearth::ops::cpu

@@ -101,10 +101,24 @@ inline void pack_panels(const PackSource& s, Factors factors, void* packed) {
 }
 
 // n floats as words of pairs, the last one filled up with zero.
-inline void round_to_pairs(const float* from, int64_t n, float* words) {
-  auto* to = reinterpret_cast<Brain*>(words);
-  each_vector(n, [&](int64_t i, int lanes) { store_some(to + i, load_some(from + i, lanes), lanes); });
-  if (n % 2 != 0) to[n].bits = 0;
+inline void round_to_pairs(const float* from, int64_t n, float* words, bool own) {
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
+    store(words + i / 2, brain_pairs(load(from + i), load(from + i + kLanes), own));
+  if (i == n) return;
+  const int low = static_cast<int>(smaller(kLanes, n - i)), high = static_cast<int>(n - i) - low;
+  store(words + i / 2, brain_pairs(load(from + i, low), high > 0 ? load(from + i + kLanes, high) : fzero(), own),
+        (low + high + 1) / 2);
+}
+
+// Rows of n floats, `stride` apart, as rows of words; to_stride >= words_of(n, BF16).
+inline void round_rows(const float* from, int64_t stride, int64_t rows, int64_t n, float* to, int64_t to_stride) {
+  if (stride == n && to_stride * 2 == n) {  // one long row
+    n *= rows;
+    rows = 1;
+  }
+  const bool own = has_bf16_dot();
+  for (; rows > 0; --rows, from += stride, to += to_stride) round_to_pairs(from, n, to, own);
 }
 
 // ---- threads
@@ -116,15 +130,20 @@ struct Grid {
 };
 
 // The cheapest cut of `units` of `unit_rows` rows by `panels`, in about cycles: multiplying, and reading both factors.
+// Who shares rows reads what another core has just written, and so will who reads the result: that costs more than
+// weights which every core keeps.
 inline Grid cheapest_grid(int threads, int64_t units, int64_t unit_rows, int64_t panels, int64_t k_words) {
+  constexpr double kRemote = 2;  // cycles a word of a row
   Grid best;
   for (int64_t rows = 1; rows <= threads && rows <= units; ++rows) {
-    const int64_t columns = smaller(threads / rows, panels);
+    const int64_t columns = larger(1, smaller(threads / rows, panels));
     const double share_rows = static_cast<double>(ceil_div(units, rows) * unit_rows);
-    const double share_panels = static_cast<double>(ceil_div(panels, larger(1, columns)));
-    const double cost = static_cast<double>(k_words) *
-                        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2);
-    if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = larger(1, columns), .cost = cost};
+    const double share_panels = static_cast<double>(ceil_div(panels, columns));
+    const double remote = share_rows * kRemote * static_cast<double>(columns - 1) / static_cast<double>(columns);
+    const double cost =
+        static_cast<double>(k_words) *
+        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2 + remote);
+    if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = columns, .cost = cost};
   }
   return best;
 }

@@ -182,6 +182,9 @@ inline __m128i to_brain(F a) {
   const __m256i y = _mm256_blendv_epi8(r, quiet, nan);
   return _mm_packus_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
 }
+inline F brain_pairs(F low, F high, bool) {  // 16 floats as 8 words of two brain floats
+  return _mm256_castsi256_ps(_mm256_set_m128i(to_brain(high), to_brain(low)));
+}
 inline void store(float* p, F a) {
   _mm256_storeu_ps(p, a);
 }

@@ -161,6 +161,16 @@ inline __m256i to_brain(F a) {  // to nearest even; NaN stays NaN
   r = _mm512_mask_or_epi32(r, nan, _mm512_srli_epi32(x, 16), _mm512_set1_epi32(0x40));
   return _mm512_cvtepi32_epi16(r);
 }
+// 32 floats (low, then high) as 16 words of two brain floats. own: by the instruction of processors with
+// has_bf16_dot(), which takes denormal numbers for 0, as dot_pairs does.
+inline F brain_pairs(F low, F high, bool own) {
+  F words;
+  if (own)
+    asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(words) : "v"(low), "v"(high));
+  else
+    words = _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(to_brain(low)), to_brain(high), 1));
+  return words;
+}
 inline void store(float* p, F a) {
   _mm512_storeu_ps(p, a);
 }

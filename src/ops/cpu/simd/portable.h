@@ -241,6 +241,14 @@ inline void store(Half* p, F a) {
 inline void store(Brain* p, F a) {
   store(p, a, 8);
 }
+inline F brain_pairs(F low, F high, bool) {  // 16 floats as 8 words of two brain floats
+  Brain pairs[16];
+  store(pairs, low);
+  store(pairs + 8, high);
+  F words;
+  memcpy(&words, pairs, sizeof words);
+  return words;
+}
 
 // ---- packed codes
 inline I iset(int32_t x) {
