@@ -237,8 +237,8 @@ size_t HEARTH_CPU_ENTRY(dense_packed_conv_bytes)(const hearth::ops::cpu::ConvSha
                                                  hearth::ops::cpu::ConvAlgorithm algorithm,
                                                  hearth::ops::cpu::Factors factors) {
   using namespace hearth::ops::cpu;
-  if (algorithm == ConvAlgorithm::Winograd) return winograd_packed_bytes(s);
   if (algorithm == ConvAlgorithm::Depthwise) return depthwise_packed_bytes(s);
+  if (algorithm == ConvAlgorithm::Winograd) factors = Factors::F32;
   const int64_t words = s.kernel_height * s.kernel_width * words_of(s.channels / s.groups, factors);
   return static_cast<size_t>(s.groups) * panel_bytes(words, s.out_channels / s.groups);
 }
@@ -247,8 +247,8 @@ void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::C
                                        hearth::ops::cpu::ConvAlgorithm algorithm, hearth::ops::cpu::Factors factors,
                                        void* packed) {
   using namespace hearth::ops::cpu;
-  if (algorithm == ConvAlgorithm::Winograd) return winograd_pack(w, s, scale, packed);
   if (algorithm == ConvAlgorithm::Depthwise) return depthwise_pack(w, s, scale, packed);
+  if (algorithm == ConvAlgorithm::Winograd) factors = Factors::F32;
   const int64_t taps = s.kernel_height * s.kernel_width, channels = s.channels / s.groups;
   const int64_t columns = s.out_channels / s.groups;
   const size_t group_bytes = panel_bytes(taps * words_of(channels, factors), columns);

@@ -78,7 +78,47 @@ inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, in
   for (int64_t j = n; j < kPanelRows; ++j) out[j] = 0;
 }
 
+// Columns whose numbers follow each other in memory, channel by channel: squares are transposed, every number is read
+// and written once.
+__attribute__((noinline)) inline void pack_long_columns(const PackSource& s, float* packed) {
+  constexpr int64_t L = kLanes, kRun = 16 * L;  // of a column before the vector beside it
+  const int64_t k = s.taps * s.channels;
+  for (int64_t column = 0; column < s.columns; column += kPanelRows)
+    for (int64_t run = 0; run < k; run += kRun)
+      for (int64_t lane = 0; lane < kPanelRows; lane += L) {
+        const int64_t columns = smaller(L, larger(0, s.columns - column - lane)), end = smaller(k, run + kRun);
+        const float* from = s.at + (column + lane) * s.column_stride;
+        const F scale = s.scale == nullptr || columns == 0
+                            ? fset(1.0f)
+                            : load_some(s.scale + column + lane, static_cast<int>(columns));
+        int64_t tap = run % s.taps;
+        float* to = packed + column * k + (tap * s.channels + run / s.taps) * kPanelRows + lane;
+        for (int64_t i = run; i < end; i += L) {
+          const int64_t n = smaller(L, end - i);
+          F square[kLanes];
+          if (columns == L && n == L) {
+#pragma GCC unroll 16
+            for (int64_t j = 0; j < L; ++j) square[j] = load(from + j * s.column_stride + i);
+          } else {
+            for (int64_t j = 0; j < L; ++j)
+              square[j] = j < columns ? load_some(from + j * s.column_stride + i, static_cast<int>(n)) : fzero();
+          }
+          transpose_square(square);
+          for (int64_t j = 0; j < n; ++j) {
+            store(to, mul(square[j], scale));
+            to += s.channels * kPanelRows;
+            if (++tap == s.taps) {
+              tap = 0;
+              to -= (k - 1) * kPanelRows;
+            }
+          }
+        }
+      }
+}
+
 inline void pack_panels(const PackSource& s, Factors factors, void* packed) {
+  if (factors == Factors::F32 && s.channel_stride == s.taps && (s.tap_stride == 1 || s.taps == 1))
+    return pack_long_columns(s, static_cast<float*>(packed));
   auto* out = static_cast<float*>(packed);
   alignas(64) float pair[2][kPanelRows];
   alignas(64) Brain brain[2][kPanelRows];

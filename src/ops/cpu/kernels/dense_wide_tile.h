@@ -15,12 +15,12 @@ inline int64_t wide_panels(int64_t columns) {
   return (columns + kWideColumns - 1) / kWideColumns;
 }
 
-// c[M, kWideColumns] = (fresh ? 0 : c) + a[M, k] * panel[k, kWideColumns]; row strides lda and ldc. kAhead: fetches the
-// panel at `ahead` into the cache meanwhile.
-template <int M, bool kAhead>
+// c[M, V vectors] = (fresh ? 0 : c) + a[M, k] * panel[k, the first V vectors of kWideColumns]; row strides lda and ldc.
+// kAhead: fetches k * kWideColumns floats at `ahead` into the cache meanwhile.
+template <int M, int V, bool kAhead>
 __attribute__((noinline)) void wide_tile(const float* a, int64_t lda, int64_t k, const float* panel, float* c,
                                          int64_t ldc, bool fresh, const float* ahead) {
-  constexpr int V = kWideVectors, L = kLanes;
+  constexpr int L = kLanes;
   F sum[M][V];
 #pragma GCC unroll 12
   for (int m = 0; m < M; ++m)
@@ -47,25 +47,26 @@ __attribute__((noinline)) void wide_tile(const float* a, int64_t lda, int64_t k,
     for (int v = 0; v < V; ++v) store(c + m * ldc + v * L, sum[m][v]);
 }
 
-template <int M, bool kAhead>
+template <int M, int V, bool kAhead>
 inline void wide_rows(int64_t rows, const float* a, int64_t lda, int64_t k, const float* panel, float* c, int64_t ldc,
                       bool fresh, const float* ahead) {
   if (rows == M)
-    wide_tile<M, kAhead>(a, lda, k, panel, c, ldc, fresh, ahead);
+    wide_tile<M, V, kAhead>(a, lda, k, panel, c, ldc, fresh, ahead);
   else if constexpr (M > 1)
-    wide_rows<M - 1, kAhead>(rows, a, lda, k, panel, c, ldc, fresh, ahead);
+    wide_rows<M - 1, V, kAhead>(rows, a, lda, k, panel, c, ldc, fresh, ahead);
 }
 
-// As wide_tile, for any number of rows. ahead: nullptr or a panel of k rows that will be wanted next.
+// As wide_tile, for any number of rows. ahead: nullptr or where k * kWideColumns floats are that will be wanted next.
+template <int V = kWideVectors>
 inline void wide_product(const float* a, int64_t lda, int64_t rows, int64_t k, const float* panel, float* c,
                          int64_t ldc, bool fresh, const float* ahead) {
   const int64_t tiles = (rows + kWideRows - 1) / kWideRows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t row = rows * t / tiles, n = rows * (t + 1) / tiles - row;
     if (ahead != nullptr && t == 0)
-      wide_rows<kWideRows, true>(n, a, lda, k, panel, c, ldc, fresh, ahead);
+      wide_rows<kWideRows, V, true>(n, a, lda, k, panel, c, ldc, fresh, ahead);
     else
-      wide_rows<kWideRows, false>(n, a + row * lda, lda, k, panel, c + row * ldc, ldc, fresh, nullptr);
+      wide_rows<kWideRows, V, false>(n, a + row * lda, lda, k, panel, c + row * ldc, ldc, fresh, nullptr);
   }
 }
 

@@ -1,12 +1,14 @@
 // Winograd's convolution F(4x4, 3x3) over channels-last images: an output tile of 4x4 pixels comes from 6x6 input
 // pixels by 36 products where the direct method has 144. For each of the 36 points i
 //   m[i][tile, out_channel] = sum over channels of v[i][tile, channel] * u[i][channel, out_channel],
-// a matrix product; v is transformed from the input, the result is transformed from m, u is made when weights are
-// packed: [panel of kWideColumns outputs][36][channels][kWideColumns].
+// a matrix product; v is transformed from the input, u from the weights, the result is transformed from m. Weights are
+// packed as for the direct method: u would be four times as large, and reading it from memory takes longer than making
+// it from what is in the cache.
 //
-// Tiles are worked on in blocks whose v stays in the second-level cache; each panel's m is transformed back at once, so
-// scratch does not grow with the image. A NaN or infinity in the input makes NaN of every output of the tiles that read
-// it, also of those whose own nine pixels are finite.
+// Tiles are worked on in blocks whose v stays in the second-level cache, with kWideColumns outputs at a time and u of
+// some channels, which is used at once and stays there too; each panel's m is transformed back at once, so scratch does
+// not grow with the image. A NaN or infinity in the input makes NaN of every output of the tiles that read it, also of
+// those whose own nine pixels are finite.
 #pragma once
 
 #include "ops/cpu/kernels/dense_entries.h"
@@ -19,7 +21,8 @@ namespace {
 constexpr int64_t kTransformedBytes = 400 << 10;  // of v in a block: of a second-level cache that two threads may share
 constexpr int64_t kMinTiles = 16, kMaxTiles = 48;  // in a block: fewer read the weights too often
 constexpr int64_t kSharedBytes = 4 << 20;          // of v in a block that all threads share
-constexpr int64_t kSharedTiles = 16;  // fewer tiles a thread than this: threads share v, each has its own panels
+constexpr int64_t kSharedTiles = 16;   // fewer tiles a thread than this: threads share v, each has its own panels
+constexpr int64_t kChannelBlock = 64;  // of u
 
 struct WinogradPlan {
   int threads = 1;
@@ -30,8 +33,14 @@ struct WinogradPlan {
   // v is [36][block][v_row], m [block][36][kWideColumns]. Steps are odd multiples of a line: powers of two would put a
   // tile's points, and a product's rows, into few sets of the cache.
   int64_t v_row = 0, v_step = 0, m_row = 0;
+  // u is [36][channel_block][kWideColumns].
+  int64_t channel_block = 0, u_step = 0;
   int64_t v_floats() const { return v_step * kPoints; }
   int64_t m_floats() const { return block * m_row; }
+  int64_t u_floats() const { return u_step * kPoints; }
+  // Scratch: v, one or one of each thread, then m and u of each thread.
+  int64_t v_count() const { return shared ? 1 : threads; }
+  int64_t floats() const { return v_count() * v_floats() + threads * (m_floats() + u_floats()); }
 };
 
 inline int64_t odd_lines(int64_t floats) {
@@ -57,45 +66,10 @@ inline WinogradPlan winograd_plan(const ConvShape& s, int threads) {
     p.block = blocks == 0 ? 0 : (share_of_thread + blocks - 1) / blocks;
   }
   p.v_step = odd_lines(p.block * p.v_row);
+  const int64_t channel_blocks = (s.channels + kChannelBlock - 1) / kChannelBlock;
+  p.channel_block = (s.channels + channel_blocks - 1) / channel_blocks;
+  p.u_step = odd_lines(p.channel_block * kWideColumns);
   return p;
-}
-
-inline size_t winograd_packed_bytes(const ConvShape& s) {
-  return static_cast<size_t>(wide_panels(s.out_channels) * kPoints * s.channels * kWideColumns) * sizeof(float);
-}
-
-// w[out_channels, channels, 3, 3]
-inline void winograd_pack(const float* w, const ConvShape& s, const float* scale, void* packed) {
-  static constexpr double kG[6][3] = {{1, 0, 0},
-                                      {-2.0 / 3, -2.0 / 3 * kRootHalf, -1.0 / 3},
-                                      {-2.0 / 3, 2.0 / 3 * kRootHalf, -1.0 / 3},
-                                      {1.0 / 6, 1.0 / 3 * kRootHalf, 1.0 / 3},
-                                      {1.0 / 6, -1.0 / 3 * kRootHalf, 1.0 / 3},
-                                      {0, 0, 1}};
-  constexpr int W = kWideColumns;
-  float* u = static_cast<float*>(packed);
-  for (int64_t first_output = 0; first_output < s.out_channels; first_output += W)
-    for (int64_t c = 0; c < s.channels; ++c) {
-      float* at = u + first_output * kPoints * s.channels + c * W;
-      for (int j = 0; j < W; ++j) {
-        double points[kPoints] = {};
-        if (first_output + j < s.out_channels) {
-          float g[9];
-          memcpy(g, w + ((first_output + j) * s.channels + c) * 9, sizeof g);
-          if (scale != nullptr)
-            for (float& tap : g) tap *= scale[first_output + j];
-          double rows[6][3];
-          for (int i = 0; i < 6; ++i)
-            for (int x = 0; x < 3; ++x)
-              rows[i][x] = kG[i][0] * static_cast<double>(g[x]) + kG[i][1] * static_cast<double>(g[3 + x]) +
-                           kG[i][2] * static_cast<double>(g[6 + x]);
-          for (int i = 0; i < 6; ++i)
-            for (int k = 0; k < 6; ++k)
-              points[i * 6 + k] = rows[i][0] * kG[k][0] + rows[i][1] * kG[k][1] + rows[i][2] * kG[k][2];
-        }
-        for (int i = 0; i < kPoints; ++i) at[i * s.channels * W + j] = static_cast<float>(points[i]);
-      }
-    }
 }
 
 struct WinogradTile {
@@ -175,10 +149,15 @@ inline WinogradEnd winograd_end(const PointwiseProgram& program, int64_t pixels)
 struct WinogradWork {
   const ConvJob* job;
   const WinogradPlan* plan;
-  float *v, *m;          // shared: one v, and m of every thread; else v and m of every thread
+  float* scratch;
   int64_t first, count;  // shared: the block
-  int64_t pieces;        // shared: of the block for each panel
   WinogradEnd end;
+
+  float* v(int part) const { return scratch + (plan->shared ? 0 : part * plan->v_floats()); }
+  float* m(int part) const {
+    return scratch + plan->v_count() * plan->v_floats() + part * (plan->m_floats() + plan->u_floats());
+  }
+  float* u(int part) const { return m(part) + plan->m_floats(); }
 };
 
 // Output pixels of tiles [first, first + count) in columns [column, column + columns).
@@ -198,20 +177,44 @@ inline void finish_pixels(const WinogradWork& w, int64_t first, int64_t count, i
   }
 }
 
+// m of one panel for `count` tiles. The weights of the next block of channels come into the cache meanwhile.
+template <int V>
+inline void multiply_points(const WinogradWork& w, const float* v, float* m, float* u, int64_t count, int64_t panel) {
+  const ConvShape& s = w.job->shape;
+  const WinogradPlan& p = *w.plan;
+  const int64_t tap = s.channels * kPanelRows, part = 9 * tap;  // a panel of kPanelRows outputs
+  constexpr int kParts = (kWideVectors + kPanelVectors - 1) / kPanelVectors;
+  const float* weights = static_cast<const float*>(w.job->w) + panel * kParts * part;
+  for (int64_t from = 0; from < s.channels; from += p.channel_block, weights += p.channel_block * kPanelRows) {
+    const int64_t channels = smaller(p.channel_block, s.channels - from);
+    transform_weights<V>(weights, tap, part, channels, u, p.u_step);
+    const bool last = from + channels == s.channels;
+    const float* next = !last                  ? weights + p.channel_block * kPanelRows
+                        : panel + 1 < p.panels ? weights - from * kPanelRows + kParts * part
+                                               : nullptr;
+    constexpr int kEvery = kPoints / (9 * kParts);  // products to each tap of each part
+    for (int i = 0; i < kPoints; ++i) {
+      const int piece = i / kEvery;
+      const float* ahead = next != nullptr && i % kEvery == 0 ? next + piece / 9 * part + piece % 9 * tap : nullptr;
+      wide_product<V>(v + i * p.v_step + from, p.v_row, count, channels, u + i * p.u_step, m + i * kWideColumns,
+                      p.m_row, from == 0, ahead);
+    }
+  }
+}
+
 // The products of one panel for tiles [first, first + count), whose v starts at `v`, and the results' pixels.
-inline void multiply_panel(const WinogradWork& w, const float* v, float* m, int64_t first, int64_t count,
+inline void multiply_panel(const WinogradWork& w, const float* v, int part, int64_t first, int64_t count,
                            int64_t panel) {
   constexpr int W = kWideColumns;
   const ConvJob& job = *w.job;
   const ConvShape& s = job.shape;
   const WinogradPlan& p = *w.plan;
-  const int64_t slice = s.channels * W, column = panel * W, columns = smaller(W, s.out_channels - column);
-  const float* u = static_cast<const float*>(job.w) + panel * kPoints * slice;
-  for (int i = 0; i < kPoints; ++i) {
-    const bool last = i + 1 == kPoints && panel + 1 == p.panels;
-    wide_product(v + i * p.v_step, p.v_row, count, s.channels, u + i * slice, m + i * W, p.m_row, true,
-                 last ? nullptr : u + (i + 1) * slice);
-  }
+  const int64_t column = panel * W, columns = smaller(W, s.out_channels - column);
+  float* m = w.m(part);
+  if (columns > (kWideVectors - 1) * kLanes)
+    multiply_points<kWideVectors>(w, v, m, w.u(part), count, panel);
+  else
+    multiply_points<1>(w, v, m, w.u(part), count, panel);
   for (int64_t t = 0; t < count; ++t) {
     const WinogradTile at = tile_at(p, first + t);
     const int64_t pixel = (at.image * s.out_height + at.y) * s.out_width + at.x;
@@ -248,17 +251,17 @@ inline void multiply_panel(const WinogradWork& w, const float* v, float* m, int6
 inline void winograd_own(void* context, int part, int parts) {
   const WinogradWork& w = *static_cast<const WinogradWork*>(context);
   const WinogradPlan& p = *w.plan;
-  float* v = w.v + part * (p.v_floats() + p.m_floats());
-  float* m = v + p.v_floats();
+  float* v = w.v(part);
   const int64_t end = share(p.tiles, part + 1, parts);
   for (int64_t first = share(p.tiles, part, parts); first < end; first += p.block) {
     const int64_t count = smaller(p.block, end - first);
     for (int64_t t = 0; t < count; ++t) transform_tile(*w.job, p, first + t, 0, w.job->shape.channels, v + t * p.v_row);
-    for (int64_t panel = 0; panel < p.panels; ++panel) multiply_panel(w, v, m, first, count, panel);
+    for (int64_t panel = 0; panel < p.panels; ++panel) multiply_panel(w, v, part, first, count, panel);
   }
 }
 
-// A block of tiles for all threads: first v in pieces of a tile and kChannelPiece channels, then panels of it.
+// A block of tiles for all threads: first v in pieces of a tile and kChannelPiece channels, then panels, cut where a
+// thread's share of the row tiles ends.
 constexpr int64_t kChannelPiece = 64;
 inline void winograd_shared_input(void* context, int part, int parts) {
   const WinogradWork& w = *static_cast<const WinogradWork*>(context);
@@ -266,36 +269,33 @@ inline void winograd_shared_input(void* context, int part, int parts) {
   for (int64_t i = share(w.count * pieces, part, parts); i < share(w.count * pieces, part + 1, parts); ++i) {
     const int64_t tile = i / pieces, from = i % pieces * kChannelPiece;
     transform_tile(*w.job, *w.plan, w.first + tile, from, smaller(channels, from + kChannelPiece),
-                   w.v + tile * w.plan->v_row);
+                   w.v(part) + tile * w.plan->v_row);
   }
 }
 inline void winograd_shared_panels(void* context, int part, int parts) {
   const WinogradWork& w = *static_cast<const WinogradWork*>(context);
   const WinogradPlan& p = *w.plan;
-  const int64_t items = p.panels * w.pieces;
-  for (int64_t i = share(items, part, parts); i < share(items, part + 1, parts); ++i) {
-    const int64_t piece = i % w.pieces, from = w.count * piece / w.pieces;
-    multiply_panel(w, w.v + from * p.v_row, w.m + part * p.m_floats(), w.first + from,
-                   w.count * (piece + 1) / w.pieces - from, i / w.pieces);
+  const int64_t pieces = (w.count + kWideRows - 1) / kWideRows, end = share(p.panels * pieces, part + 1, parts);
+  for (int64_t i = share(p.panels * pieces, part, parts); i < end;) {
+    const int64_t panel = i / pieces, piece_end = smaller(pieces, end - panel * pieces);
+    const int64_t from = w.count * (i % pieces) / pieces, to = w.count * piece_end / pieces;
+    multiply_panel(w, w.v(part) + from * p.v_row, part, w.first + from, to - from, panel);
+    i = panel * pieces + piece_end;
   }
 }
 
 // threads: as many as the pool of the job will have.
 inline size_t winograd_scratch(const ConvJob& job, int threads) {
-  const WinogradPlan p = winograd_plan(job.shape, threads);
-  const int64_t floats = p.shared ? p.v_floats() + p.threads * p.m_floats() : p.threads * (p.v_floats() + p.m_floats());
-  return static_cast<size_t>(floats) * sizeof(float);
+  return static_cast<size_t>(winograd_plan(job.shape, threads).floats()) * sizeof(float);
 }
 
 inline void winograd(const ConvJob& job, void* scratch, ThreadPool* pool) {
   const WinogradPlan p = winograd_plan(job.shape, team_size(pool));
   WinogradWork w{.job = &job,
                  .plan = &p,
-                 .v = static_cast<float*>(scratch),
-                 .m = static_cast<float*>(scratch) + p.v_floats(),
+                 .scratch = static_cast<float*>(scratch),
                  .first = 0,
                  .count = 0,
-                 .pieces = 1,
                  .end = winograd_end(job.program, job.shape.batch * job.shape.out_height * job.shape.out_width)};
   if (!p.shared) {
     team_run(p.threads > 1 ? pool : nullptr, winograd_own, &w);
@@ -303,7 +303,6 @@ inline void winograd(const ConvJob& job, void* scratch, ThreadPool* pool) {
   }
   for (w.first = 0; w.first < p.tiles; w.first += p.block) {
     w.count = smaller(p.block, p.tiles - w.first);
-    w.pieces = pieces_of_unit(p.panels, (w.count + kWideRows - 1) / kWideRows, p.threads);
     team_run(pool, winograd_shared_input, &w);
     team_run(pool, winograd_shared_panels, &w);
   }

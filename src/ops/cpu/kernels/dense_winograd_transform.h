@@ -24,14 +24,28 @@ inline void to_points(const F* d, F* r) {
   r[5] = fma(fset(-2.5f), d[3], add(d[1], d[5]));
 }
 
+// Three numbers of the weights at the six points (G), but for the factors kNear of the second and third and kFar of the
+// fourth and fifth point, which from_points multiplies with: there they cost nothing.
+constexpr double kNear = -2.0 / 3, kFar = 1.0 / 6;
+inline void weights_to_points(const F* g, F* r) {
+  const F near = fma(fset(0.5f), g[2], g[0]), far = fma(fset(2.0f), g[2], g[0]);
+  const F q = mul(fset(static_cast<float>(kRootHalf)), g[1]);
+  r[0] = g[0];
+  r[1] = add(near, q);
+  r[2] = sub(near, q);
+  r[3] = fma(fset(2.0f), q, far);
+  r[4] = fnma(fset(2.0f), q, far);
+  r[5] = g[2];
+}
+
 // Six points of the result to four of its numbers (A^T).
 inline void from_points(const F* m, F* r) {
-  const F half = fset(0.5f), a = fset(static_cast<float>(kRootHalf));
+  const auto factor = [](double x) { return fset(static_cast<float>(x)); };
   const F e = add(m[1], m[2]), f = sub(m[1], m[2]), g = add(m[3], m[4]), h = sub(m[3], m[4]);
-  r[0] = add(add(m[0], e), g);
-  r[1] = mul(a, fma(fset(2.0f), h, f));
-  r[2] = fma(fset(2.0f), g, mul(half, e));
-  r[3] = fma(a, fma(fset(4.0f), h, mul(half, f)), m[5]);
+  r[0] = fma(factor(kNear), e, fma(factor(kFar), g, m[0]));
+  r[1] = fma(factor(kRootHalf * kNear), f, mul(factor(kRootHalf * 2 * kFar), h));
+  r[2] = fma(factor(0.5 * kNear), e, mul(factor(2 * kFar), g));
+  r[3] = fma(factor(kRootHalf * 0.5 * kNear), f, fma(factor(kRootHalf * 4 * kFar), h, m[5]));
 }
 
 // `vectors` vectors of channels of a tile, whose 6x6 pixels are `row` and `pixel` apart, to v[36] at steps of `step`.
@@ -66,6 +80,35 @@ __attribute__((noinline)) inline void transform_input(const float* x, int64_t ro
       store(to + step30, r[5]);
     }
   }
+}
+
+// Of `channels` channels the packed weights of V vectors of outputs, taps `tap` and panels `panel` apart, to the points
+// u[36][channels][kWideColumns], `step` apart.
+template <int V>
+__attribute__((noinline)) void transform_weights(const float* w, int64_t tap, int64_t panel, int64_t channels, float* u,
+                                                 int64_t step) {
+  for (; channels > 0; --channels, w += kPanelRows, u += kWideColumns)
+#pragma GCC unroll 1
+    for (int v = 0; v < V; ++v) {
+      const float* from = w + v / kPanelVectors * panel + v % kPanelVectors * kLanes;
+      F rows[6][3];
+#pragma GCC unroll 3
+      for (int x = 0; x < 3; ++x, from += tap) {
+        const F g[3] = {load(from), load(from + 3 * tap), load(from + 6 * tap)};
+        F r[6];
+        weights_to_points(g, r);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; ++i) rows[i][x] = r[i];
+      }
+      float* to = u + v * kLanes;
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i, to += 6 * step) {
+        F r[6];
+        weights_to_points(rows[i], r);
+#pragma GCC unroll 6
+        for (int k = 0; k < 6; ++k) store(to + k * step, r[k]);
+      }
+    }
 }
 
 // Where one vector of a tile's results goes: high x wide pixels of `lanes` columns each.
