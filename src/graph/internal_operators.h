@@ -20,7 +20,20 @@
 //   MaxPool(X), AveragePool(X)       kernel_shape, strides, dilations, pads, ceil_mode, count_include_pad as in ONNX,
 //   with
 //     pads explicit.
+//     MaxPool also takes uint8 and int8.
 //   GlobalAveragePool(X)             [N, spatial…, C] → [N, 1…, C].
+//   QuantisedConv, QuantisedMatMul(X, W, bias?, scale, x_zero?, w_zero?, factor?, added?, operands…)
+//     X: uint8 or int8, [N, spatial…, C] or [..., k]; W: int8, as Conv and MatMul have it, or packed: uint8 [bytes];
+//     x_zero: one element of X's type; w_zero: int32 [n], each in [-256, 255]; zeros where they are absent. With s the
+//     exact sum of (x - x_zero) * (w - w_zero) and n columns or output channels:
+//       s += bias, if that is int32 [n];  v = s * (scale[n] * factor), factor a float32 number;  v += bias, if float32;
+//       v quantised by between_* and taken back, if they are there;  v += (added - added_zero) * added_scale, added
+//       being bytes of the result's shape;  steps;  v quantised by out_*, if they are there, else the result is
+//       float32.
+//     out_, between_, added_ are each: type: "u8" | "i8"; scale: float; zero, low, high: ints (low <= byte <= high).
+//     As Conv: kernel_shape, strides, dilations, pads, group, out_channels; and channels: int. As MatMul: k, n. steps.
+//     channels_first: int. 1: X, added and the result are [N, C, spatial…] and there are no steps: what
+//     fold_quantisation makes and channels_last turns.
 //
 // steps: one string a step, "relu", "add 3", "clip 0 6": the name, the index of the node's input that is the operand
 // where the step has one (which gives the step's spread by its shape: see broadcast rules below), then numbers in the
@@ -32,6 +45,7 @@
 // whole shape (likewise with only 1s in front).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -39,5 +53,8 @@ namespace hearth::graph {
 
 inline constexpr std::string_view kInternalDomain = "hearth";
 inline constexpr int64_t kInternalOpset = 1;
+
+// The first input that may be an operand of a step.
+inline constexpr size_t kPointwiseOperands = 1, kProductOperands = 3, kQuantisedOperands = 8;
 
 }  // namespace hearth::graph

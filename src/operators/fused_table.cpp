@@ -24,6 +24,8 @@ constexpr KernelEntry kTable[] = {
     entry("LayerNormalization", fused::run_layer_normalization, fused::prepare_layer_normalization),
     entry("MaxPool", fused::run_max_pool, fused::prepare_max_pool),
     entry("AveragePool", fused::run_average_pool, fused::prepare_average_pool),
+    entry("QuantisedConv", fused::run_quantised_conv, fused::prepare_quantised_conv),
+    entry("QuantisedMatMul", fused::run_quantised_matmul, fused::prepare_quantised_matmul),
     entry("GlobalAveragePool", fused::run_global_average_pool, nullptr),
 };
 

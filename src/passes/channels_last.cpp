@@ -54,7 +54,8 @@ void LayoutRewriter::find_wanted() {
   for (size_t i = graph_.nodes.size(); i-- > 0;) {
     const Node& node = graph_.nodes[i];
     if (node.inputs.empty() || has_graphs(node)) continue;
-    const bool window = node.domain.empty() && std::ranges::find(kWindows, node.op_type) != kWindows.end();
+    const bool window = node.domain.empty() ? std::ranges::find(kWindows, node.op_type) != kWindows.end()
+                                            : node.domain == graph::kInternalDomain && node.op_type == "QuantisedConv";
     const bool path = std::ranges::find(kNoPath, node.op_type) == kNoPath.end() &&
                       std::ranges::any_of(
                           node.outputs, [&](ValueId id) { return id != kNoValue && wanted_[static_cast<size_t>(id)]; });

@@ -50,6 +50,7 @@ class LayoutRewriter {
 
   // ---- channels_last_windows.cpp: convolution and pooling
   bool rewrite_window(graph::Node& node);
+  bool turn_quantised(graph::Node& node);
   std::optional<graph::Node> conv_of(const graph::Node& node) const;
   std::optional<graph::Node> pool_of(const graph::Node& node) const;
 
@@ -67,6 +68,7 @@ class LayoutRewriter {
   bool follow_resize(graph::Node& node);
   bool follow_slice(graph::Node& node);
   bool follow_shape(graph::Node& node);
+  bool follow_quantise(graph::Node& node);
   bool follow_reshape(graph::Node& node);
   bool mix_weights(const graph::Node& reshape, const ReshapeOfSource& how, const Order& order);
   // Input i, a list of integers or floats: entry j of the result is entry index[j]. kNoValue: it cannot be made.

@@ -408,6 +408,30 @@ bool LayoutRewriter::follow_slice(Node& node) {
   return true;
 }
 
+// QuantizeLinear and DequantizeLinear, whose scale may lie along an axis, and DynamicQuantizeLinear, whose second and
+// third output are numbers.
+bool LayoutRewriter::follow_quantise(Node& node) {
+  const Source* found = node.inputs[0] != kNoValue ? source_of(node.inputs[0]) : nullptr;
+  if (found == nullptr || node.outputs.empty() || node.outputs[0] == kNoValue || !may_follow(*found, node.inputs[0]))
+    return false;
+  const Source source = *found;
+  if (node.op_type != "DynamicQuantizeLinear") {
+    if (!one_output(node) || !has_input(node, 1) || node.int_or("block_size", 0) != 0) return false;
+    const Shape* scale = shape_of(node.inputs[1]);
+    if (scale == nullptr) return false;
+    if (!all_ones(*scale)) {
+      const auto axis = from_front(std::array{node.int_or("axis", 1)}, source.order.size());
+      if (!axis) return false;
+      node.set("axis", renumbered(*axis, source.order)[0]);
+    }
+  }
+  const ValueId was = node.outputs[0];
+  node.inputs[0] = source.value;
+  for (size_t i = 1; i < node.inputs.size(); ++i) node.inputs[i] = plain(node.inputs[i]);
+  emit_as_source(std::move(node), 0, was, source.order, source.image);
+  return true;
+}
+
 // The sizes of a value that is not there are those of its source, reordered.
 bool LayoutRewriter::follow_shape(Node& node) {
   const Source* found = node.inputs[0] != kNoValue ? source_of(node.inputs[0]) : nullptr;
@@ -503,10 +527,13 @@ bool LayoutRewriter::follow(Node& node) {
       {"ArgMax", &LayoutRewriter::follow_axis},
       {"ArgMin", &LayoutRewriter::follow_axis},
       {"Concat", &LayoutRewriter::follow_concat},
+      {"DequantizeLinear", &LayoutRewriter::follow_quantise},
+      {"DynamicQuantizeLinear", &LayoutRewriter::follow_quantise},
       {"Flatten", &LayoutRewriter::follow_reshape},
       {"Hardmax", &LayoutRewriter::follow_axis},
       {"LogSoftmax", &LayoutRewriter::follow_axis},
       {"Pad", &LayoutRewriter::follow_pad},
+      {"QuantizeLinear", &LayoutRewriter::follow_quantise},
       {"ReduceL1", &LayoutRewriter::follow_axes},
       {"ReduceL2", &LayoutRewriter::follow_axes},
       {"ReduceLogSum", &LayoutRewriter::follow_axes},

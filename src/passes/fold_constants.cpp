@@ -32,7 +32,8 @@ int64_t take_captured_constants(const Graph& outer, Graph& inner) {
 
 class Folder {
  public:
-  Folder(const graph::Model& model, const Options& options) : model_(model), options_(options) {}
+  Folder(const graph::Model& model, const Options& options, bool keeps_integers)
+      : model_(model), options_(options), keeps_integers_(keeps_integers) {}
 
   int64_t fold(Graph& graph) {
     overridable_.assign(graph.values.size(), false);
@@ -46,7 +47,7 @@ class Folder {
       for (graph::Attribute& attribute : node.attributes)
         if (auto* inner = std::get_if<std::unique_ptr<Graph>>(&attribute.data)) {
           changes += take_captured_constants(graph, **inner);
-          changes += Folder(model_, options_).fold(**inner);
+          changes += Folder(model_, options_, keeps_integers_).fold(**inner);
         }
     return changes;
   }
@@ -55,6 +56,7 @@ class Folder {
   bool fold_node(Graph& graph, const Node& node) const {
     if (is_random(node) || has_graphs(node) || model_.opset(node.domain) == 0) return false;
     if (options_.is_custom && options_.is_custom(node.domain, node.op_type)) return false;
+    if (keeps_integers_ && node.op_type == "DequantizeLinear" && node.domain.empty()) return false;
     std::vector<Value> inputs;
     int64_t elements = 0;
     for (const ValueId id : node.inputs) {
@@ -105,6 +107,7 @@ class Folder {
 
   const graph::Model& model_;
   const Options& options_;
+  bool keeps_integers_;
   std::vector<bool> overridable_;
 };
 
@@ -112,7 +115,11 @@ class Folder {
 
 Result<int64_t> fold_constants(graph::Model& model, const Options& options) {
   if (!options.evaluate) return fail(ErrorKind::Internal, "[fold_constants] nobody evaluates nodes");
-  return Folder(model, options).fold(model.graph);
+  return Folder(model, options, runs(options, "fold_quantisation")).fold(model.graph);
+}
+
+Result<int64_t> fold_dequantised_constants(graph::Model& model, const Options& options) {
+  return Folder(model, options, false).fold(model.graph);
 }
 
 }  // namespace hearth::passes

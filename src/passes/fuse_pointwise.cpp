@@ -19,7 +19,7 @@ using graph::Shape;
 using graph::ValueId;
 
 // Of one node; the kernels allow more.
-constexpr size_t kMostSteps = 32, kMostOperands = 12;
+constexpr size_t kMostSteps = 32, kMostOperands = 16;
 
 class Fuser {
  public:
@@ -78,7 +78,8 @@ class Fuser {
     if (std::ranges::find(form.steps, form.main, &StepOf::operand) != form.steps.end()) return kNone;
     const Node& maker = made_[static_cast<size_t>(at)].node;
     if (maker.domain != graph::kInternalDomain || maker.outputs.size() != 1) return kNone;
-    const bool product = maker.op_type == "Conv" || maker.op_type == "MatMul";
+    const bool product = maker.op_type == "Conv" || maker.op_type == "MatMul" || is_quantised(maker);
+    if (is_quantised(maker) && (maker.has("out_type") || maker.int_or("channels_first", 0) != 0)) return kNone;
     if (!product && maker.op_type != "Pointwise") return kNone;
     const size_t operands = maker.inputs.size() + form.steps.size();
     if (maker.strings("steps").size() + form.steps.size() > kMostSteps || operands > kMostOperands) return kNone;
@@ -88,6 +89,7 @@ class Fuser {
   // A column of constants that is added first of all is the bias.
   bool set_bias(Node& maker, const PointwiseForm& form, ValueId result) {
     if (maker.op_type == "Pointwise" || form.steps.size() != 1 || form.steps[0].text != "add") return false;
+    if (maker.has("between_type") || maker.has("added_type")) return false;  // the bias comes before them
     if (!maker.strings("steps").empty() || (maker.inputs.size() > 2 && maker.inputs[2] != kNoValue)) return false;
     const Tensor* bias = plain_constant(graph_, form.steps[0].operand);
     const Shape* shape = shape_of(result);
@@ -104,15 +106,22 @@ class Fuser {
     return true;
   }
 
+  static bool is_quantised(const Node& node) {
+    return node.op_type == "QuantisedConv" || node.op_type == "QuantisedMatMul";
+  }
+
   static void add_steps(Node& node, const PointwiseForm& form) {
     const auto before = node.strings("steps");
     std::vector<std::string> steps(before.begin(), before.end());
-    if (node.op_type != "Pointwise" && node.inputs.size() < 3) node.inputs.resize(3, kNoValue);  // behind the bias
+    const size_t first = node.op_type == "Pointwise" ? graph::kPointwiseOperands
+                         : is_quantised(node)        ? graph::kQuantisedOperands
+                                                     : graph::kProductOperands;
+    if (node.inputs.size() < first) node.inputs.resize(first, kNoValue);
     for (const StepOf& step : form.steps) {
       size_t input = 0;
       if (step.operand != kNoValue) {
         const auto known =
-            std::find(node.inputs.begin() + (node.op_type == "Pointwise" ? 1 : 3), node.inputs.end(), step.operand);
+            std::find(node.inputs.begin() + static_cast<ptrdiff_t>(first), node.inputs.end(), step.operand);
         input = static_cast<size_t>(known - node.inputs.begin());
         if (known == node.inputs.end()) node.inputs.push_back(step.operand);
       }

@@ -200,7 +200,8 @@ ValueId Matcher::above(ValueId id, size_t axis) const {
   const Node& made = node(at);
   ValueId from = kNoValue;
   if (is_internal(made, "MatMul") || is_internal(made, "Pointwise") || is_internal(made, "LayerNormalization") ||
-      is_internal(made, "Attention") || is(made, "LayerNormalization")) {
+      is_internal(made, "Attention") || is_internal(made, "QuantisedMatMul") || is(made, "LayerNormalization") ||
+      is(made, "DynamicQuantizeLinear") || is(made, "QuantizeLinear") || is(made, "DequantizeLinear")) {
     from = made.inputs[0];
   } else if (is(made, "MatMul") && constant(made.inputs[1]) != nullptr && constant(made.inputs[1])->rank() == 2) {
     from = made.inputs[0];

@@ -12,9 +12,11 @@ Result<int64_t> pack_weights(graph::Model& model, const Options& options) {
   return for_each_graph(model.graph, [&](graph::Graph& graph) -> Result<int64_t> {
     int64_t changes = 0;
     for (graph::Node& node : graph.nodes) {
-      if (node.domain != graph::kInternalDomain || (node.op_type != "Conv" && node.op_type != "MatMul")) continue;
+      if (node.domain != graph::kInternalDomain) continue;
+      const bool quantised = node.op_type == "QuantisedConv" || node.op_type == "QuantisedMatMul";
+      if (!quantised && node.op_type != "Conv" && node.op_type != "MatMul") continue;
       const Tensor* weights = node.inputs.size() > 1 ? plain_constant(graph, node.inputs[1]) : nullptr;
-      if (weights == nullptr || weights->dtype() != DType::F32) continue;
+      if (weights == nullptr || weights->dtype() != (quantised ? DType::I8 : DType::F32)) continue;
       ASSIGN_OR_RETURN(const bool packed, options.pack(node, graph));
       changes += packed ? 1 : 0;
     }

@@ -19,12 +19,17 @@ struct Pass {
 // nodes join what makes their input, because how an operand lies over the result depends on them; weights are packed
 // when nothing changes their nodes any more; dead nodes go last, so that every rewrite may simply leave behind what it
 // replaced.
+// Quantised weights stay integers until fold_quantisation has seen them; what it leaves are constants like any other,
+// which fold_batch_norm may fold into.
 constexpr Pass kPasses[] = {
     {{"remove_identities", OptLevel::Basic, "drops nodes whose output is their input"}, remove_identities},
     {{"fold_sizes", OptLevel::Extended, "puts sizes that are known before a run in the place of what asks for them"},
      fold_sizes},
     {{"fold_constants", OptLevel::Basic, "computes at load time what depends on constants only"}, fold_constants},
     {{"merge_common_nodes", OptLevel::Basic, "computes equal nodes once"}, merge_common_nodes},
+    {{"fold_quantisation", OptLevel::Extended, "quantised convolutions and products over bytes, as one node each",
+      true},
+     fold_quantisation},
     {{"fold_batch_norm", OptLevel::Extended, "batch normalisation into the weights before it, else as Mul and Add"},
      fold_batch_norm},
     {{"recognise_activations", OptLevel::Extended, "SiLU, GELU, hard swish and Mish as one step", true},
@@ -54,6 +59,12 @@ std::span<const PassInfo> all_passes() {
     return made;
   }();
   return infos;
+}
+
+bool runs(const Options& options, std::string_view name) {
+  const auto* const pass = std::ranges::find(kPasses, name, [](const Pass& each) { return each.info.name; });
+  return pass != std::end(kPasses) && pass->info.level <= options.level &&
+         std::ranges::find(options.disabled, name) == options.disabled.end();
 }
 
 Result<Report> run_passes(graph::Model& model, const Options& options) {

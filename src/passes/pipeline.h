@@ -19,8 +19,8 @@ enum class OptLevel : int { None = 0, Basic = 1, Extended = 2, All = 3 };
 using Evaluate =
     std::function<Result<std::vector<Value>>(const graph::Node& node, int64_t opset, std::span<const Value> inputs)>;
 
-// Replaces the plain weights of a hearth.Conv or hearth.MatMul by packed ones and says so in the node's attributes;
-// false: it left the node alone.
+// Replaces the plain weights of a hearth.Conv, MatMul, QuantisedConv or QuantisedMatMul by packed ones and says so in
+// the node's attributes; false: it left the node alone.
 using Pack = std::function<Result<bool>(graph::Node& node, graph::Graph& graph)>;
 
 struct Options {
@@ -50,6 +50,9 @@ struct PassInfo {
   bool internal = false;  // makes operators of graph/internal_operators.h, which no model file may contain
 };
 std::span<const PassInfo> all_passes();  // in the order they run
+
+// Whether run_passes(…, options) runs the pass.
+bool runs(const Options& options, std::string_view name);
 
 Result<Report> run_passes(graph::Model& model, const Options& options);
 

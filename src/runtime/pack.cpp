@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "ops/cpu/quantised.h"
 #include "passes/new_values.h"
 
 namespace hearth::runtime {
@@ -85,6 +86,7 @@ class WeightPacker::Planner {
 
   Result<bool> pack(Node& node, Graph& graph) {
     const Tensor w = graph.value(node.inputs[1]).constant;  // a handle: adding values moves those of the graph
+    if (node.op_type.starts_with("Quantised")) return pack_quantised(node, graph, w);
     return node.op_type == "MatMul" ? pack_matrix(node, graph, w) : pack_conv(node, graph, w);
   }
 
@@ -127,6 +129,21 @@ class WeightPacker::Planner {
                    [w, k, n, factors = factors_](void* to) {
                      dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, nullptr, factors, to);
                    });
+  }
+
+  Result<bool> pack_quantised(Node& node, Graph& graph, const Tensor& w) {
+    const auto& kernels = ops::cpu::quantised_kernels();
+    if (w.rank() < 2 || w.size() == 0) return false;
+    if (node.op_type == "QuantisedMatMul") {
+      if (w.rank() != 2) return false;
+      const int64_t k = w.dim(0), n = w.dim(1);
+      return replace(node, graph, {&graph, node.inputs[1], -2, 0}, kernels.packed_matrix_bytes(k, n),
+                     [w, k, n, &kernels](void* to) { kernels.pack_matrix(w.data<int8_t>(), n, 1, k, n, to); });
+    }
+    const auto shape = w.rank() > 2 ? conv_shape(graph, node, w) : std::nullopt;
+    if (!shape) return false;
+    return replace(node, graph, {&graph, node.inputs[1], -3, shape->groups}, kernels.packed_conv_bytes(*shape),
+                   [w, shape = *shape, &kernels](void* to) { kernels.pack_conv(w.data<int8_t>(), shape, to); });
   }
 
   Result<bool> pack_conv(Node& node, Graph& graph, const Tensor& w) {

@@ -6,6 +6,7 @@
 #include "operators/axes.h"
 #include "operators/elementwise/kernels.h"
 #include "operators/elementwise/loops.h"
+#include "ops/cpu/quantised.h"
 
 namespace hearth::operators::elementwise {
 
@@ -156,6 +157,24 @@ void store_integers(const float* quotients, Scale zero, DType to, void* made, in
   }
 }
 
+bool is_byte(DType dtype) {
+  return dtype == DType::U8 || dtype == DType::I8;
+}
+
+// What bytes of a piece stand for; zero point number `at`, none for nullptr.
+ops::cpu::Quantum quantum_of(DType dtype, float scale, const Tensor* zero, int64_t at) {
+  const bool is_signed = dtype == DType::I8;
+  ops::cpu::Quantum quantum{.type = is_signed ? ops::cpu::ByteType::I8 : ops::cpu::ByteType::U8,
+                            .scale = scale,
+                            .low = is_signed ? -128 : 0,
+                            .high = is_signed ? 127 : 255};
+  if (zero != nullptr) {
+    if (zero->size() == 1) at = 0;
+    quantum.zero = is_signed ? zero->data<int8_t>()[at] : zero->data<uint8_t>()[at];
+  }
+  return quantum;
+}
+
 struct OneValue {  // an array of one number repeated
   float value;
   float operator[](int64_t) const { return value; }
@@ -184,6 +203,14 @@ Result<> dequantize_linear(Call& call) {
   ASSIGN_OR_RETURN(Tensor * y, call.output(0, to, x->dims()));
   if (x->size() == 0) return {};
 
+  if (is_byte(x->dtype()) && to == DType::F32 && !g.moves) {
+    g.visit([&](int64_t offset, int64_t count, int64_t s) {
+      ops::cpu::quantised_kernels().dequantise(x->data<uint8_t>() + offset, y->mutable_data<float>() + offset, count,
+                                               quantum_of(x->dtype(), scales.data<float>()[s], zero, s),
+                                               g.uniform ? call.pool() : nullptr);
+    });
+    return {};
+  }
   // x - zero is exact in double for every type here; one rounding to f32, one product, one rounding to the output.
   double values[kChunk], zeros[kChunk];
   float made[kChunk];
@@ -229,6 +256,14 @@ Result<> quantize_linear(Call& call) {
   if (x->size() == 0) return {};
   const SmallFloatOptions options{.saturate = call.node().int_or("saturate", 1) != 0};
 
+  if (x->dtype() == DType::F32 && precision == DType::F32 && is_byte(to) && !g.moves) {
+    g.visit([&](int64_t offset, int64_t count, int64_t s) {
+      ops::cpu::quantised_kernels().quantise(x->data<float>() + offset, y->mutable_data<uint8_t>() + offset, count,
+                                             quantum_of(to, static_cast<float>(scales.data<double>()[s]), zero, s),
+                                             g.uniform ? call.pool() : nullptr);
+    });
+    return {};
+  }
   // The quotient is rounded to the precision asked for. i32 and e8m0 divide in f32 at least.
   const bool in_float = x->dtype() != DType::I32;
   const bool narrow = precision == DType::F16 || precision == DType::BF16;
@@ -285,11 +320,9 @@ Result<> dynamic_quantize_linear(Call& call) {
   ASSIGN_OR_RETURN(const Tensor* x, call.tensor(0));
   if (x->dtype() != DType::F32) return call.unsupported("element type; got {}, need f32", to_string(x->dtype()));
   const float* values = x->data<float>();
-  float least = 0, most = 0;  // the range always holds 0
-  for (int64_t i = 0; i < x->size(); ++i) {
-    least = values[i] < least ? values[i] : least;
-    most = values[i] > most ? values[i] : most;
-  }
+  const auto& kernels = ops::cpu::quantised_kernels();
+  float least = 0, most = 0;
+  kernels.range(values, x->size(), &least, &most, call.pool());
   const float scale = (most - least) / 255.0f;
   // All elements are zero: any scale but 0 describes them.
   const float divisor = scale == 0 ? 1.0f : scale;
@@ -304,15 +337,8 @@ Result<> dynamic_quantize_linear(Call& call) {
     ASSIGN_OR_RETURN(Tensor * made_zero, call.output(2, DType::U8, {}));
     *made_zero->mutable_data<uint8_t>() = static_cast<uint8_t>(zero);
   }
-  auto* made = y->mutable_data<uint8_t>();
-  call.parallel(x->size(), kCheapGrain, [&](int64_t begin, int64_t end) {
-    float quotients[kChunk];
-    for (int64_t at = begin; at < end; at += kChunk) {
-      const int64_t n = std::min(kChunk, end - at);
-      for (int64_t i = 0; i < n; ++i) quotients[i] = values[at + i] / divisor;
-      store_integers(quotients, OneValue{zero}, DType::U8, made + at, n);
-    }
-  });
+  kernels.quantise(values, y->mutable_data<uint8_t>(), x->size(),
+                   {.scale = divisor, .zero = static_cast<int32_t>(zero)}, call.pool());
   return {};
 }
 

@@ -55,6 +55,8 @@ HEARTH_FUSED(attention)
 HEARTH_FUSED(layer_normalization)
 HEARTH_FUSED(max_pool)
 HEARTH_FUSED(average_pool)
+HEARTH_FUSED(quantised_conv)
+HEARTH_FUSED(quantised_matmul)
 #undef HEARTH_FUSED
 Result<> run_global_average_pool(Call& call);
 

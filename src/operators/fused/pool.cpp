@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "operators/fused/plan.h"
+#include "operators/fused/quantised_plan.h"
 
 namespace hearth::operators::fused {
 
@@ -29,6 +29,19 @@ Result<> run_pool(Call& call, bool average) {
   return {};
 }
 
+Result<> run_byte_pool(Call& call, ops::cpu::ByteType type) {
+  const auto& plan = *static_cast<const PoolPlan*>(call.prepared());
+  const Tensor& x = call.input(0);
+  ops::cpu::BytePoolJob job{.type = type};
+  ASSIGN_OR_RETURN(job.shape, plan.window.over(call, x.dims()));
+  ASSIGN_OR_RETURN(Tensor * y, call.output(0, x.dtype(), plan.window.result(job.shape, job.shape.channels)));
+  if (y->size() == 0) return {};
+  job.x = x.raw();
+  job.y = y->mutable_raw();
+  ops::cpu::quantised_kernels().max_pool(job, call.pool());
+  return {};
+}
+
 Result<std::unique_ptr<Prepared>> prepare_pool(const graph::Node& node) {
   auto plan = std::make_unique<PoolPlan>();
   ASSIGN_OR_RETURN(plan->window, read_window(node));
@@ -46,7 +59,8 @@ Result<std::unique_ptr<Prepared>> prepare_average_pool(const graph::Node& node, 
   return prepare_pool(node);
 }
 Result<> run_max_pool(Call& call) {
-  return run_pool(call, false);
+  const auto type = call.has(0) && call.value(0).tensor() != nullptr ? byte_type(call.input(0).dtype()) : std::nullopt;
+  return type ? run_byte_pool(call, *type) : run_pool(call, false);
 }
 Result<> run_average_pool(Call& call) {
   return run_pool(call, true);

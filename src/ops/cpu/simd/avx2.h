@@ -291,5 +291,67 @@ inline void transpose_square(F* r) {
   for (int i = 0; i < 8; ++i) r[i] = t[i];
 }
 
+// ---- bytes and sums of their products; two factors a word, 16 bits each
+constexpr int kWordFactors = 2;
+inline I izero() {
+  return _mm256_setzero_si256();
+}
+inline I load_ints(const int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline I load_ints(const int32_t* p, int n) {
+  return _mm256_maskload_epi32(p, first(n));
+}
+inline void store_ints(int32_t* p, I a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+}
+inline I add_ints(I a, I b) {
+  return _mm256_add_epi32(a, b);
+}
+inline I sub_ints(I a, I b) {
+  return _mm256_sub_epi32(a, b);
+}
+inline I mul_ints(I a, I b) {
+  return _mm256_mullo_epi32(a, b);
+}
+inline I flip_signs(I bytes) {
+  return _mm256_xor_si256(bytes, _mm256_set1_epi32(static_cast<int>(0x80808080u)));
+}
+inline I dot_words(I acc, I left, I right) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(left, right));
+}
+inline I nearest_ints(F a) {
+  return _mm256_cvtps_epi32(a);
+}
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p) {
+  const __m128i x = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return kSigned ? _mm256_cvtepi8_epi32(x) : _mm256_cvtepu8_epi32(x);
+}
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p, int n) {
+  uint8_t eight[8] = {};
+  memcpy(eight, p, static_cast<size_t>(n));
+  return load_bytes<kSigned>(eight);
+}
+inline void store_bytes(uint8_t* p, I a) {
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  const __m256i x = _mm256_shuffle_epi8(a, order);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p),
+                   _mm_unpacklo_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+}
+inline void store_bytes(uint8_t* p, I a, int n) {
+  uint8_t eight[8];
+  store_bytes(eight, a);
+  memcpy(p, eight, static_cast<size_t>(n));
+}
+inline I narrow_factor(I b) {
+  return _mm256_and_si256(b, _mm256_set1_epi32(0xffff));
+}
+inline I multiply_add_narrow(I acc, I a, I b) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
+}
+
 }  // namespace
 }  // namespace hearth::ops::cpu

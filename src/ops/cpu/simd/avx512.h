@@ -280,5 +280,64 @@ inline void transpose_square(F* r) {
   }
 }
 
+// ---- bytes and sums of their products, for quantised_*.h
+// A word has as many neighbouring factors of a sum: unsigned bytes on the left, signed ones on the right.
+constexpr int kWordFactors = 4;
+inline I izero() {
+  return _mm512_setzero_si512();
+}
+inline I load_ints(const int32_t* p) {
+  return _mm512_loadu_si512(p);
+}
+inline I load_ints(const int32_t* p, int n) {
+  return _mm512_maskz_loadu_epi32(first(n), p);
+}
+inline void store_ints(int32_t* p, I a) {
+  _mm512_storeu_si512(p, a);
+}
+inline I add_ints(I a, I b) {
+  return _mm512_add_epi32(a, b);
+}
+inline I sub_ints(I a, I b) {
+  return _mm512_sub_epi32(a, b);
+}
+inline I mul_ints(I a, I b) {
+  return _mm512_mullo_epi32(a, b);
+}
+inline I flip_signs(I bytes) {  // between int8 and uint8 that is 128 more
+  return _mm512_xor_si512(bytes, _mm512_set1_epi32(static_cast<int>(0x80808080u)));
+}
+inline I dot_words(I acc, I left, I right) {
+  return _mm512_dpbusd_epi32(acc, left, right);
+}
+inline I nearest_ints(F a) {
+  return _mm512_cvtps_epi32(a);
+}
+// A lane each.
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p) {
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return kSigned ? _mm512_cvtepi8_epi32(x) : _mm512_cvtepu8_epi32(x);
+}
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p, int n) {
+  const __m128i x = _mm_maskz_loadu_epi8(first(n), p);
+  return kSigned ? _mm512_cvtepi8_epi32(x) : _mm512_cvtepu8_epi32(x);
+}
+// The lowest byte of each lane.
+inline void store_bytes(uint8_t* p, I a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+}
+inline void store_bytes(uint8_t* p, I a, int n) {
+  _mm_mask_storeu_epi8(p, first(n), _mm512_cvtepi32_epi8(a));
+}
+// acc + a * b for numbers of at most 16 bits, b made by narrow_factor.
+inline I narrow_factor(I b) {
+  return _mm512_and_si512(b, _mm512_set1_epi32(0xffff));
+}
+inline I multiply_add_narrow(I acc, I a, I b) {
+  return _mm512_dpwssd_epi32(acc, a, b);
+}
+
 }  // namespace
 }  // namespace hearth::ops::cpu

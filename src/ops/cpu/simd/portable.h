@@ -337,5 +337,66 @@ inline void transpose_square(F* r) {
     }
 }
 
+// ---- bytes and sums of their products; two factors a word, 16 bits each
+constexpr int kWordFactors = 2;
+inline I izero() {
+  return iset(0);
+}
+inline I load_ints(const int32_t* p) {
+  I r;
+  memcpy(&r.v, p, sizeof r.v);
+  return r;
+}
+inline I load_ints(const int32_t* p, int n) {
+  I r = izero();
+  memcpy(&r.v, p, static_cast<size_t>(n) * sizeof(int32_t));
+  return r;
+}
+inline void store_ints(int32_t* p, I a) {
+  memcpy(p, &a.v, sizeof a.v);
+}
+typedef uint32_t Wrapping __attribute__((vector_size(32)));  // sums may wrap; signed ones must not
+inline I add_ints(I a, I b) {
+  return {(Ints)((Wrapping)a.v + (Wrapping)b.v)};
+}
+inline I sub_ints(I a, I b) {
+  return {(Ints)((Wrapping)a.v - (Wrapping)b.v)};
+}
+inline I mul_ints(I a, I b) {
+  return {(Ints)((Wrapping)a.v * (Wrapping)b.v)};
+}
+inline I flip_signs(I bytes) {
+  return {bytes.v ^ static_cast<int32_t>(0x80808080u)};
+}
+inline I dot_words(I acc, I left, I right) {
+  const Ints low = ((left.v << 16) >> 16) * ((right.v << 16) >> 16), high = (left.v >> 16) * (right.v >> 16);
+  return add_ints(acc, {low + high});
+}
+inline I nearest_ints(F a) {
+  return {to_ints(nearest(a))};
+}
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p, int n) {
+  I r = izero();
+  for (int i = 0; i < n; ++i) r.v[i] = kSigned ? static_cast<int8_t>(p[i]) : p[i];
+  return r;
+}
+template <bool kSigned>
+inline I load_bytes(const uint8_t* p) {
+  return load_bytes<kSigned>(p, kLanes);
+}
+inline void store_bytes(uint8_t* p, I a, int n) {
+  for (int i = 0; i < n; ++i) p[i] = static_cast<uint8_t>(a.v[i]);
+}
+inline void store_bytes(uint8_t* p, I a) {
+  store_bytes(p, a, kLanes);
+}
+inline I narrow_factor(I b) {
+  return b;
+}
+inline I multiply_add_narrow(I acc, I a, I b) {
+  return add_ints(acc, {a.v * b.v});
+}
+
 }  // namespace
 }  // namespace hearth::ops::cpu

@@ -1,0 +1,3 @@
+// clang-format off: the kernels are written in the words of the header before them
+#include "ops/cpu/simd/portable.h"
+#include "ops/cpu/kernels/quantised_conv.h"
