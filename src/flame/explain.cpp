@@ -54,6 +54,7 @@ nlohmann::json to_json(const runtime::Session& session, const runtime::MemoryPla
                         {"input_bytes", memory.inputs},
                         {"bytes_without_reuse", memory.made},
                         {"peak_bytes", memory.peak},
+                        {"arena_bytes", memory.arena},
                         {"values_of_unknown_size", memory.unknown}}}};
   for (const auto& node : graph.nodes) {
     auto& count = made["operators"][node.op_type];
@@ -112,7 +113,8 @@ Result<> explain(const ModelWords& words, int64_t open_size) {
              cli::bytes_text(memory.constants), cli::bytes_text(memory.inputs), cli::bytes_text(memory.made),
              cli::bytes_text(memory.peak));
   if (memory.peak_step >= 0) fmt::print(" ({})", steps[static_cast<size_t>(memory.peak_step)].label);
-  fmt::print("; open sizes count as {}", open_size);
+  fmt::print("; an arena for all but the results takes {}; open sizes count as {}", cli::bytes_text(memory.arena),
+             open_size);
   if (memory.unknown > 0) fmt::print("; {} values of unknown size are not counted", memory.unknown);
   fmt::print("\n");
   return {};

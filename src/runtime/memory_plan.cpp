@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/arena_layout.h"
+
 namespace hearth::runtime {
 
 namespace {
@@ -35,6 +37,8 @@ MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
       plan.inputs += bytes_of_type(graph.value(id).type, open_size).value_or(0);
 
   std::vector<size_t> held(static_cast<size_t>(program.slots));
+  std::vector<uint32_t> made_at(held.size());
+  std::vector<BlockLife> dying;
   size_t alive = 0;
   plan.live.reserve(program.steps.size());
   for (const Step& step : program.steps) {
@@ -44,6 +48,7 @@ MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
       const auto size = bytes_of_type(graph.value(id).type, open_size);
       plan.unknown += !size;
       held[static_cast<size_t>(step.outputs[i])] = size.value_or(0);
+      made_at[static_cast<size_t>(step.outputs[i])] = static_cast<uint32_t>(plan.live.size());
       alive += size.value_or(0);
       plan.made += size.value_or(0);
     }
@@ -52,8 +57,14 @@ MemoryPlan plan_memory(const GraphProgram& program, int64_t open_size) {
       plan.peak_step = static_cast<int32_t>(plan.live.size());
     }
     plan.live.push_back(alive);
-    for (const int32_t slot : step.release) alive -= std::exchange(held[static_cast<size_t>(slot)], 0);
+    const auto end = static_cast<uint32_t>(plan.live.size());
+    for (const int32_t slot : step.release) {
+      const size_t bytes = std::exchange(held[static_cast<size_t>(slot)], 0);
+      if (bytes > 0) dying.push_back({.bytes = bytes, .begin = made_at[static_cast<size_t>(slot)], .end = end});
+      alive -= bytes;
+    }
   }
+  plan.arena = lay_out(dying).bytes;
   return plan;
 }
 

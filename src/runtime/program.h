@@ -15,6 +15,7 @@
 #include "graph/graph.h"
 #include "operators/kernel.h"
 #include "ops/cpu/thread_pool.h"
+#include "runtime/shape_run.h"
 #include "trace/trace.h"
 
 namespace hearth::runtime {
@@ -71,6 +72,7 @@ struct OpTiming {
 // What one run may use and when it has to stop. Lives on the caller's stack.
 struct RunContext {
   TensorMemory* memory = nullptr;
+  ShapeRun* shapes = nullptr;  // is `memory`, and told of the steps of the first graph that runs; nullptr: another is
   ops::cpu::ThreadPool* pool = nullptr;  // nullptr: serial
   const std::atomic<bool>* cancelled = nullptr;
   std::optional<std::chrono::steady_clock::time_point> deadline;

@@ -1,4 +1,4 @@
-#include <mutex>
+#include <utility>
 
 #include "runtime/custom_output.h"
 #include "runtime/program.h"
@@ -16,6 +16,7 @@ struct Frame {
   std::span<const Value* const> captured;  // in the order of program.captures
   std::vector<Value> slots;                // made here
   std::vector<const Value*> inputs;        // of the step at hand
+  ShapeRun* shapes;                        // of the main graph; nullptr: of another, or memory comes block by block
   Value nothing;
 
   const Value* find(ValueId id) const {
@@ -150,6 +151,7 @@ Result<> check_custom_outputs(const Step& step, const Frame& frame) {
 
 Result<> run_step(const Step& step, Frame& frame, RunContext& context) {
   TRY(context.check());
+  if (frame.shapes != nullptr) frame.shapes->begin_step(static_cast<size_t>(&step - frame.program.steps.data()));
   StepCall call(step, frame, context);
   const bool timed = context.timings != nullptr || context.trace != nullptr;
   const auto begin = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
@@ -181,8 +183,12 @@ Result<std::vector<Value>> run_program(const GraphProgram& program, std::vector<
   if (inputs.size() > graph.inputs.size())
     return fail(ErrorKind::Invalid, "[graph '{}'] inputs; got {}, need {}", graph.name, inputs.size(),
                 graph.inputs.size());
-  Frame frame{program, outer, std::vector<Value>(static_cast<size_t>(program.slots)),
-              std::vector<const Value*>(program.most_inputs), Value()};
+  Frame frame{program,
+              outer,
+              std::vector<Value>(static_cast<size_t>(program.slots)),
+              std::vector<const Value*>(program.most_inputs),
+              std::exchange(context.shapes, nullptr),
+              Value()};
   for (size_t i = 0; i < graph.inputs.size(); ++i) {
     const graph::ValueInfo& info = graph.value(graph.inputs[i]);
     Value& slot = frame.slots[static_cast<size_t>(program.sources[static_cast<size_t>(graph.inputs[i])].index)];

@@ -62,10 +62,14 @@ Result<> check_feed(const std::string& name, const Type& type, const Value& valu
   return {};
 }
 
-// An output belongs to the caller alone: what is still a constant's or a feed's memory is copied.
-Result<Value> owned(Value value, TensorMemory& memory) {
+// An output belongs to the caller alone: what is still a constant's or a feed's memory is copied, and what would keep
+// the run's whole arena.
+Result<Value> owned(Value value, std::span<const std::byte> arena, TensorMemory& memory) {
   const Tensor* tensor = value.tensor();
-  if (tensor == nullptr || tensor->writable()) return value;
+  if (tensor == nullptr) return value;
+  const auto* data = static_cast<const std::byte*>(tensor->raw());
+  const bool in_arena = !std::less<>()(data, arena.data()) && std::less<>()(data, arena.data() + arena.size());
+  if (tensor->writable() && !in_arena) return value;
   ASSIGN_OR_RETURN(Tensor copy, tensor->clone(memory));
   return Value(std::move(copy));
 }
@@ -287,29 +291,67 @@ Result<std::vector<Value>> Session::run(std::span<const Feed> feeds, std::span<c
                   names_of(outputs_));
     order.push_back(static_cast<size_t>(at - outputs_.begin()));
   }
-  ASSIGN_OR_RETURN(auto bound, bind(feeds));
-  RunContext context{.memory = &tensor_memory(),
-                     .cancelled = options.cancelled,
-                     .deadline = options.deadline,
-                     .timings = options.timings,
-                     .trace = options.trace};
+  RunContext context{
+      .cancelled = options.cancelled, .deadline = options.deadline, .timings = options.timings, .trace = options.trace};
   const std::unique_lock threads(pool_lock_, std::try_to_lock);
   if (threads.owns_lock() && pool_.threads() > 1) context.pool = &pool_;
-  auto made = run_program(*program_, std::move(bound), {}, context);
+  // Where memory may run out a run may have to begin again, which nobody expects of an operator of the caller's.
+  const bool scarce = options_.memory_limit != 0 || caller_memory_ != nullptr;
+  const size_t timed = options.timings != nullptr ? options.timings->size() : 0;
+  bool crowded = false;
+  auto results = run_once(feeds, order, context, !scarce || options_.custom.by_name.empty(), crowded);
+  if (crowded && options_.custom.by_name.empty()) {
+    if (options.timings != nullptr) options.timings->resize(timed);
+    results = run_once(feeds, order, context, false, crowded);
+  }
   if (!options_.keep_memory)
     memory_.trim();
   else if (threads.owns_lock() && options_.shrink_memory)
     memory_.end_run();
-  if (!made) return std::unexpected(std::move(made).error());
+  return results;
+}
+
+Result<std::vector<Value>> Session::run_once(std::span<const Feed> feeds, std::span<const size_t> order,
+                                             RunContext context, bool by_shape, bool& crowded) {
+  ASSIGN_OR_RETURN(auto bound, bind(feeds));
+  std::shared_ptr<ShapePlan> plan;  // shared with plans_
+  ShapeKey key;
+  std::optional<ShapeRun> run;
+  if (by_shape) {
+    key = shape_key(bound, context.pool != nullptr);
+    plan = plans_.find(key);
+  }
+  if (!by_shape) {
+    run.emplace(tensor_memory());
+  } else if (plan == nullptr) {
+    run.emplace(tensor_memory(), program_->steps.size());
+  } else {
+    if (plan->first_use() && options_.shrink_memory) memory_.trim();
+    run.emplace(tensor_memory(), plan);
+  }
+  context.memory = context.shapes = &*run;
+  auto made = run_program(*program_, std::move(bound), {}, context);
+  run->correct_plan();
+  if (!made) {
+    crowded = run->crowded();
+    if (crowded) plan->drop_arena();
+    return std::unexpected(std::move(made).error());
+  }
+  if (by_shape && plan == nullptr) plans_.keep(std::make_shared<ShapePlan>(std::move(key), run->take_record()));
   std::vector<Value> all = std::move(*made), results;
-  if (wanted.empty()) {
+  if (order.empty()) {
     results = std::move(all);
   } else {
     for (const size_t i : order) results.push_back(all[i]);
     all.clear();
   }
+  const std::span<const std::byte> arena = run->arena();
+  run.reset();
   for (Value& value : results) {
-    ASSIGN_OR_RETURN(value, owned(std::move(value), tensor_memory()));
+    auto ours = owned(std::move(value), arena, tensor_memory());
+    crowded = !ours && !arena.empty();
+    if (!ours) return std::unexpected(std::move(ours).error());
+    value = std::move(*ours);
   }
   return results;
 }

@@ -11,6 +11,7 @@
 #include "runtime/caller_memory.h"
 #include "runtime/program.h"
 #include "runtime/session_memory.h"
+#include "runtime/shape_plan.h"
 
 namespace hearth::runtime {
 
@@ -78,6 +79,7 @@ class Session {
   const GraphProgram& program() const { return *program_; }
   MemoryStats memory() const { return caller_memory_ ? caller_memory_->stats() : memory_.stats(); }
   void trim_memory() { memory_.trim(); }
+  size_t shape_plans() const { return plans_.count(); }  // at most kMostPlans
 
  private:
   Session(graph::Model model, SessionOptions options);
@@ -93,6 +95,9 @@ class Session {
   void store(const CompiledCache& cache) const;
   TensorMemory& tensor_memory();
   Result<std::vector<Value>> bind(std::span<const Feed> feeds) const;
+  // `order`: indices of outputs; empty: all.
+  Result<std::vector<Value>> run_once(std::span<const Feed> feeds, std::span<const size_t> order, RunContext context,
+                                      bool by_shape, bool& crowded);
 
   SessionOptions options_;
   graph::Model model_;
@@ -103,6 +108,7 @@ class Session {
   std::unique_ptr<GraphProgram> program_;
   SessionMemory memory_;
   std::unique_ptr<CallerMemory> caller_memory_;  // nullptr: memory_
+  ShapePlans plans_;
   ops::cpu::ThreadPool pool_;
   std::mutex pool_lock_;  // a run that finds the threads busy does without them
 };

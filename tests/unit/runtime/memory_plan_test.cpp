@@ -29,6 +29,7 @@ chain (float[n, 2] x) => (float[n, 2] y) <float[2] w = {2.0, 3.0}> { a = Mul (x,
   EXPECT_EQ(plan.live, (std::vector<size_t>{80, 160, 160}));
   EXPECT_EQ(plan.peak, 160u);
   EXPECT_EQ(plan.peak_step, 1);
+  EXPECT_EQ(plan.arena, 256u);  // a and b; y leaves
   EXPECT_EQ(plan.unknown, 0);
 }
 
@@ -37,6 +38,7 @@ TEST(MemoryPlan, AValueThatIsReadLateLivesLong) {
 skip (float[4] x) => (float[4] y) { a = Neg (x) b = Abs (a) c = Exp (b) y = Add (a, c) })",
                                   1);
   EXPECT_EQ(plan.live, (std::vector<size_t>{16, 32, 48, 48}));
+  EXPECT_EQ(plan.arena, 192u);
   EXPECT_EQ(plan.peak_step, 2);
 }
 
