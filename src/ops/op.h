@@ -43,18 +43,59 @@ enum class Op : int32_t {
 #undef HEARTH_OP
 };
 
+// ---- choices: int32 attributes whose numbers have words, in a list like "auto direct winograd" (0, 1, 2)
+enum class Pointwise : uint8_t {
+#define HEARTH_POINTWISE_OPERAND(Name, ...) Name,
+#define HEARTH_POINTWISE(Name, ...) Name,
+#include "ops/pointwise.inc"
+};
+constexpr bool has_operand(Pointwise step) {
+  return step <= Pointwise::Prelu;
+}
+inline constexpr std::string_view kPointwiseSteps =
+#define HEARTH_POINTWISE_OPERAND(Name, name, ...) #name " "
+#define HEARTH_POINTWISE(Name, name, ...) #name " "
+#include "ops/pointwise.inc"
+    ;
+// None, then the steps without an operand.
+inline constexpr std::string_view kActivations = "none "
+#define HEARTH_POINTWISE(Name, name, ...) #name " "
+#include "ops/pointwise.inc"
+    ;
+constexpr Pointwise step_of_activation(int32_t activation) {  // not of 0, which is none
+  return static_cast<Pointwise>(static_cast<int32_t>(Pointwise::Prelu) + activation);
+}
+inline constexpr std::string_view kFactorTypes = "f32 bf16";
+inline constexpr std::string_view kConvAlgorithms = "auto direct winograd depthwise";
+inline constexpr std::string_view kPoolings = "max average average_with_pads";
+
+// The word of a number, "" beyond the list; the number of a word, -1 when the list lacks it.
+constexpr std::string_view choice_word(std::string_view choices, int64_t number) {
+  size_t at = 0;
+  for (; number > 0 && at < choices.size(); ++at)
+    if (choices[at] == ' ') --number;
+  return number != 0 ? "" : choices.substr(at, choices.find(' ', at) - at);
+}
+constexpr int32_t choice_number(std::string_view choices, std::string_view word) {
+  for (int32_t i = 0; !choice_word(choices, i).empty(); ++i)
+    if (choice_word(choices, i) == word) return i;
+  return -1;
+}
+
 // ---- attribute structs: RmsNormAttributes { float eps; float weight_offset; } with the defaults of ops.inc
 #define IN(...)
 #define OPT(...)
 #define OUT(...)
 #define INOUT(...)
 #define ATTR(type, name, value) type name = value;
+#define CHOICE(name, choices) int32_t name = 0;
 #define HEARTH_OP(Name, name, doc, inputs, outputs, attributes, ...) \
   struct Name##Attributes {                                          \
     attributes                                                       \
   };
 #include "ops/ops.inc"
 #undef HEARTH_OP
+#undef CHOICE
 #undef ATTR
 #undef INOUT
 #undef OUT
@@ -83,11 +124,20 @@ struct TensorInfo {
   bool optional;
   bool in_out;
 };
+// How many dimensions, from the first on, may be strided: those before the comma of a list, else one.
+constexpr int strided_dims(std::string_view dims) {
+  const size_t comma = dims.find(',');
+  if (comma == std::string_view::npos) return 1;
+  int count = 0;
+  for (const char c : dims.substr(0, comma)) count += c >= 'a' && c <= 'z' ? 1 : 0;
+  return count;
+}
 struct AttributeInfo {
   std::string_view name;
   bool is_float;  // else int32_t
   size_t offset;
-  double value;  // the default
+  double value;              // the default
+  std::string_view choices;  // words of its numbers; empty: any number
 };
 struct OpInfo {
   Op op;
@@ -103,8 +153,8 @@ std::span<const OpInfo> inventory();
 const OpInfo& info(Op op);
 const OpInfo* find_op(std::string_view name);  // nullptr when there is none
 
-// Checks counts, types and dimension symbols of a call against the inventory. Error text names op, tensor and sizes.
-// Value ranges (ids, slots) are the kernels' to check: they return HEARTH_INVALID.
+// Checks types, dimension symbols, strides and choices of a call against the inventory. Error text names op, tensor and
+// sizes. Value ranges (ids, slots) are the kernels' to check: they return HEARTH_INVALID.
 Result<> validate(Op op, const HearthOpCall& call);
 
 }  // namespace hearth::ops

@@ -129,6 +129,33 @@ TEST_F(ArtifactFiles, HostileMeta) {
   EXPECT_TRUE(has(error_after("\"eps\"", "\"epsilon\""), "\"eps\"; need a number"));
 }
 
+TEST_F(ArtifactFiles, HostileAttributesAreRefusedBeforeAKernelSeesThem) {
+  written("conv2d", "groups");
+  const auto run_with = [&](std::string_view from, std::string_view to) {
+    std::string text = meta();
+    const std::string original = text;
+    text.replace(text.find(from), from.size(), to);
+    EXPECT_TRUE(write_file(folder_ / "meta.json", text));
+    const auto a = read_artifact(folder_);
+    EXPECT_TRUE(write_file(folder_ / "meta.json", original));
+    if (!a) return a.error().message;
+    for (const char* backend : {"ref", "cpu"}) {
+      auto device = open_device(backend);
+      const auto run = run_case(**device, a->op_case);
+      if (!run) return run.error().message;
+    }
+    return std::string("accepted");
+  };
+  const auto has = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+  EXPECT_EQ(run_with("\"stride_width\": 1.0", "\"stride_width\": 1"), "accepted");
+  EXPECT_TRUE(has(run_with("\"stride_width\": 1.0", "\"stride_width\": 0"), "strides and dilations; got 0"));
+  EXPECT_TRUE(has(run_with("\"groups\": 3.0", "\"groups\": -3"), "groups; got -3"));
+  EXPECT_TRUE(has(run_with("\"algorithm\": 0.0", "\"algorithm\": 9"), "algorithm; got 9"));
+  EXPECT_TRUE(has(run_with("\"activation\": 1.0", "\"activation\": 1000000"), "activation; got 1000000"));
+  EXPECT_EQ(run_with("\"dilation_height\": 1.0", "\"dilation_height\": 2147483647"), "accepted");  // all in the pads
+  EXPECT_EQ(run_with("\"pad_top\": 1.0", "\"pad_top\": 2147483647"), "accepted");
+}
+
 TEST_F(ArtifactFiles, HostileValuesMeetTheKernelsChecks) {
   written("gather_rows", "odd");
   std::fstream ids(folder_ / "input_ids.bin", std::ios::in | std::ios::out | std::ios::binary);

@@ -93,6 +93,56 @@ TEST_P(EverySet, EveryCallRunsAKernelOfThisSetOrSaysWhyNot) {
   }
 }
 
+constexpr Op kDenseOps[] = {Op::DenseMatmul, Op::Conv2d,    Op::Pool2d,      Op::DenseAttention,
+                            Op::Pointwise,   Op::LayerNorm, Op::ColumnMeans, Op::Transpose2d};
+
+// Each algorithm, type of factors and spread has its cases: none of them may fall to ref and be held against itself.
+TEST_P(EverySet, EveryCaseOfTheDenseOpsRunsAKernelOfThisSet) {
+  for (const Op op : kDenseOps) {
+    const bool dense_rows = op == Op::Pool2d || op == Op::LayerNorm || op == Op::ColumnMeans || op == Op::Transpose2d;
+    for (const NamedCase& named : cases_of(op).cases) {
+      const auto run = run_case(*device_, *make_case(info(op), named.name, {}));
+      ASSERT_TRUE(run) << run.error().message;
+      const std::string set = dense_rows && named.name == "strided" ? "ref" : GetParam();
+      EXPECT_EQ(run->kernel, fmt::format("{}.{}", set, info(op).name)) << named.name;
+    }
+  }
+}
+
+TEST_P(EverySet, ShortRowsOfSoftmaxAreDenseAndLongOnesAreNot) {
+  const auto kernel = [&](std::string_view name, const CaseTypes& types, double columns) {
+    const std::pair<std::string, double> sizes[] = {{"vocab_size", columns}};
+    const auto run = run_case(*device_, *make_case(info(Op::Softmax), name, types, sizes));
+    return run ? run->kernel.substr(run->kernel.find('.')) : run.error().message;
+  };
+  EXPECT_EQ(kernel("odd", {}, 4096), ".dense_softmax");
+  EXPECT_EQ(kernel("odd", {}, 4097), ".softmax");
+  EXPECT_EQ(kernel("odd", {.activation = DType::BF16}, 64), ".softmax");
+  EXPECT_EQ(kernel("strided", {}, 64), ".softmax");
+}
+
+TEST_P(EverySet, ThreadsDoNotChangeABitOfTheDenseOps) {
+  std::vector<std::unique_ptr<Device>> devices;
+  for (const int threads : {1, 3, 8}) {
+    auto device = open_device("cpu", {.threads = threads, .isa = GetParam()});
+    ASSERT_TRUE(device) << device.error().message;
+    devices.push_back(std::move(*device));
+  }
+  for (const Op op : kDenseOps)
+    for (const NamedCase& named : cases_of(op).cases) {
+      const auto made = make_case(info(op), named.name, {});
+      ASSERT_TRUE(made) << made.error().message;
+      const auto one = run_case(*devices[0], *made);
+      ASSERT_TRUE(one) << one.error().message;
+      for (size_t i = 1; i < devices.size(); ++i) {
+        const auto many = run_case(*devices[i], *made);
+        ASSERT_TRUE(many) << many.error().message;
+        EXPECT_TRUE(many->outputs[0].bytes == one->outputs[0].bytes)
+            << info(op).name << " --case " << named.name << " with " << devices[i]->threads() << " threads";
+      }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Invariance, EverySet, testing::ValuesIn(kSets),
                          [](const auto& test) { return std::string(test.param); });
 

@@ -21,35 +21,9 @@ struct StepInfo {
 };
 
 constexpr StepInfo kSteps[] = {
-    {"add", Pointwise::Add},
-    {"sub", Pointwise::Sub},
-    {"reverse_sub", Pointwise::ReverseSub},
-    {"mul", Pointwise::Mul},
-    {"div", Pointwise::Div},
-    {"reverse_div", Pointwise::ReverseDiv},
-    {"max", Pointwise::Max},
-    {"min", Pointwise::Min},
-    {"prelu", Pointwise::Prelu},
-    {"relu", Pointwise::Relu},
-    {"clip", Pointwise::Clip, 2},
-    {"leaky_relu", Pointwise::LeakyRelu, 1},
-    {"sigmoid", Pointwise::Sigmoid},
-    {"silu", Pointwise::Silu},
-    {"hard_sigmoid", Pointwise::HardSigmoid, 2},
-    {"hard_swish", Pointwise::HardSwish},
-    {"tanh", Pointwise::Tanh},
-    {"gelu", Pointwise::Gelu},
-    {"gelu_tanh", Pointwise::GeluTanh},
-    {"erf", Pointwise::Erf},
-    {"exp", Pointwise::Exp},
-    {"sqrt", Pointwise::Sqrt},
-    {"abs", Pointwise::Abs},
-    {"neg", Pointwise::Neg},
-    {"elu", Pointwise::Elu, 1},
-    {"softplus", Pointwise::Softplus},
-    {"mish", Pointwise::Mish},
-    {"reciprocal", Pointwise::Reciprocal},
-    {"square", Pointwise::Square},
+#define HEARTH_POINTWISE_OPERAND(Name, name, ...) {#name, Pointwise::Name},
+#define HEARTH_POINTWISE(Name, name, numbers, ...) {#name, Pointwise::Name, numbers},
+#include "ops/pointwise.inc"
 };
 
 std::vector<std::string_view> split_words(std::string_view text) {

@@ -162,7 +162,7 @@ class Reader {
     if (!entry.is_object()) return bad(fmt::format("tensor {}; need an object", wanted.name));
     ASSIGN_OR_RETURN(const std::string name, text_of(entry, "name"));
     if (name != wanted.name) return bad(fmt::format("tensor; got \"{}\", need \"{}\"", name, wanted.name));
-    CaseTensor t{.name = name};
+    CaseTensor t{.name = name, .strided = strided_dims(wanted.dims)};
     if (entry.contains("absent")) {
       if (!wanted.optional) return bad(fmt::format("tensor {}; it is absent, but required", name));
       t.absent = true;
@@ -174,7 +174,7 @@ class Reader {
     if (wanted.types == kSame0 && (kAct & bit(t.dtype)) == 0)
       return bad(fmt::format("tensor {}; got type {}, which no op gives", name, to_string(t.dtype)));
     TRY(read_shape(entry, t));
-    if (t.dims.size() >= 2 && !is_quantised(t.dtype)) t.row_padding = row_padding_;
+    if (t.dims.size() >= 2 && t.strided > 0 && !is_quantised(t.dtype)) t.row_padding = row_padding_;
     return read_bytes(entry, t, file_key);
   }
 
@@ -191,8 +191,8 @@ class Reader {
     if (count < 0) return bad(fmt::format("shape of {}; need at most {} elements", t.name, kMaxCaseElements));
     if (t.dims.back() % hearth::info(t.dtype).block_elements != 0)
       return bad(fmt::format("shape of {}; rows of {} are no whole blocks", t.name, to_string(t.dtype)));
-    const int64_t columns = t.dims[0] == 0 ? 0 : count / t.dims[0];
-    if (checked_count(std::vector<int64_t>{t.dims[0], columns + row_padding_}) < 0)
+    const RowsOf r = rows_of(t);
+    if (r.rows > 0 && checked_count(std::vector<int64_t>{r.rows, r.columns + row_padding_}) < 0)
       return bad(fmt::format("row_padding; with it {} has more than {} elements", t.name, kMaxCaseElements));
     return {};
   }

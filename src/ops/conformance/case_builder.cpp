@@ -91,6 +91,13 @@ void CaseBuilder::absent(std::string name) {
   case_.inputs.push_back({.name = std::move(name), .absent = true});
 }
 
+void CaseBuilder::optional(std::string name, DType type, std::vector<int64_t> dims) {
+  if (flag(name))
+    normal(std::move(name), type, std::move(dims));
+  else
+    absent(std::move(name));
+}
+
 void CaseBuilder::output(std::string name, DType type, std::vector<int64_t> dims) {
   if (checked_count(dims) < 0) refuse(fmt::format("{}; got more elements than {}", name, kMaxCaseElements));
   case_.outputs.push_back({.name = std::move(name), .dtype = type, .dims = std::move(dims)});

@@ -37,6 +37,8 @@ class CaseBuilder {
   void ints(std::string name, const std::vector<int32_t>& values);
   void raw(std::string name, DType type, std::vector<int64_t> dims, const void* data, size_t bytes);
   void absent(std::string name);
+  // Normal values when the flag of that name is set, else an absent input.
+  void optional(std::string name, DType type, std::vector<int64_t> dims);
   void output(std::string name, DType type, std::vector<int64_t> dims);
   void in_out(std::string name, DType type, std::vector<int64_t> dims, const std::vector<float>& values);
 

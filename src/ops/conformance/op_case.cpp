@@ -63,6 +63,16 @@ int64_t checked_count(std::span<const int64_t> dims) {
   return count;
 }
 
+RowsOf rows_of(const CaseTensor& t) {
+  const size_t strided = t.dims.size() == 1 ? 0 : static_cast<size_t>(t.strided);
+  RowsOf r{1, 1};
+  for (size_t i = 0; i < t.dims.size(); ++i) {
+    (i < strided ? r.rows : r.columns) *= t.dims[i];
+    if (t.dims[i] == 0) return i < strided ? RowsOf{0, 0} : r;  // what comes behind a 0 may be of any size
+  }
+  return r;
+}
+
 const OpCases& cases_of(Op op) {
   static const std::vector<OpCases> table = [] {
     std::vector<OpCases> all;
@@ -70,6 +80,9 @@ const OpCases& cases_of(Op op) {
     add_weight_cases(all);
     add_attention_cases(all);
     add_logit_cases(all);
+    add_product_cases(all);
+    add_image_cases(all);
+    add_pointwise_cases(all);
     std::sort(all.begin(), all.end(), [](const OpCases& a, const OpCases& b) { return a.op < b.op; });
     CHECK(all.size() == inventory().size());
     for (size_t i = 0; i < all.size(); ++i) CHECK(static_cast<size_t>(all[i].op) == i);
@@ -103,15 +116,17 @@ Result<OpCase> make_case(const OpInfo& op, std::string_view case_name, const Cas
   if (!builder.failed()) cases.build(builder);
   if (builder.failed()) return fail(ErrorKind::Usage, "[{}] {}", op.name, builder.error());
   CHECK(made.inputs.size() == op.inputs.size() && made.outputs.size() == op.outputs.size());
-  for (auto* list : {&made.inputs, &made.outputs})
-    for (CaseTensor& t : *list)
-      if (t.dims.size() >= 2 && !is_quantised(t.dtype)) {
-        const int64_t columns = t.dims[0] == 0 ? 0 : checked_count(t.dims) / t.dims[0];
-        if (checked_count(std::vector<int64_t>{t.dims[0], columns + row_padding}) < 0)
-          return fail(ErrorKind::Usage, "[{}] row_padding; with it {} has more elements than {}", op.name, t.name,
-                      kMaxCaseElements);
-        t.row_padding = row_padding;
-      }
+  for (const auto& [tensors, infos] : {std::pair{&made.inputs, op.inputs}, std::pair{&made.outputs, op.outputs}})
+    for (size_t i = 0; i < tensors->size(); ++i) {
+      CaseTensor& t = (*tensors)[i];
+      t.strided = strided_dims(infos[i].dims);
+      if (t.dims.size() < 2 || t.strided == 0 || is_quantised(t.dtype)) continue;
+      const RowsOf r = rows_of(t);
+      if (r.rows > 0 && checked_count(std::vector<int64_t>{r.rows, r.columns + row_padding}) < 0)
+        return fail(ErrorKind::Usage, "[{}] row_padding; with it {} has more elements than {}", op.name, t.name,
+                    kMaxCaseElements);
+      t.row_padding = row_padding;
+    }
   return made;
 }
 

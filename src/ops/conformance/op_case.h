@@ -40,7 +40,8 @@ struct CaseTensor {
   std::vector<int64_t> dims;
   bool absent = false;
   bool in_out = false;           // an output with a content before the call
-  int64_t row_padding = 0;       // elements between the rows of the first dimension, in device memory only
+  int strided = 1;               // dimensions that may be strided, from the first on; the rest are its rows
+  int64_t row_padding = 0;       // elements between rows, in device memory only
   std::vector<std::byte> bytes;  // row-major, dense; of an output that is not in_out: empty before the run
 };
 
@@ -78,6 +79,12 @@ const OpCases& cases_of(Op op);
 // contract are errors of kind Usage.
 Result<OpCase> make_case(const OpInfo& op, std::string_view case_name, const CaseTypes& types,
                          std::span<const std::pair<std::string, double>> overrides = {}, uint64_t seed = 1);
+
+// Rows of a tensor and the elements of one; of rank 1 there is one row.
+struct RowsOf {
+  int64_t rows, columns;
+};
+RowsOf rows_of(const CaseTensor& t);
 
 // Elements of `dims`, or -1 when one is negative or they are more than kMaxCaseElements.
 int64_t checked_count(std::span<const int64_t> dims);

@@ -1,5 +1,6 @@
 #include "ops/conformance/run_case.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tensor/quant_blocks.h"
@@ -7,9 +8,10 @@
 namespace hearth::ops::conformance {
 namespace {
 
-constexpr std::byte kUnwritten{0xa5};  // fills padding and outputs before the run
+// Fills padding and outputs before the run. As floats it is NaN: whoever reads what is not there gives it away.
+constexpr std::byte kUnwritten{0xff};
 
-// How a tensor of a case lies in device memory: rows of the first dimension with padding between them.
+// How a tensor of a case lies in device memory: rows with padding between them.
 struct Placement {
   int64_t rows = 1, row_bytes = 0, row_stride_bytes = 0;
   size_t bytes() const { return static_cast<size_t>(rows * row_stride_bytes); }
@@ -18,11 +20,10 @@ struct Placement {
 Placement placement_of(const CaseTensor& t) {
   Placement p;
   if (t.dims.empty()) return p;
-  const int64_t count = checked_count(t.dims);
-  p.rows = t.dims.size() == 1 ? 1 : t.dims[0];
-  const int64_t columns = p.rows == 0 ? 0 : count / p.rows;
-  p.row_bytes = bytes_of(t.dtype, columns);
-  p.row_stride_bytes = bytes_of(t.dtype, columns + (t.dims.size() == 1 ? 0 : t.row_padding));
+  const RowsOf r = rows_of(t);
+  p.rows = r.rows;
+  p.row_bytes = r.rows == 0 ? 0 : bytes_of(t.dtype, r.columns);
+  p.row_stride_bytes = r.rows == 0 ? 0 : bytes_of(t.dtype, r.columns + t.row_padding);
   return p;
 }
 
@@ -38,7 +39,10 @@ std::vector<std::byte> spread(const CaseTensor& t, const Placement& p) {
 
 TensorView view_of(const CaseTensor& t, void* data) {
   TensorView v = view(data, t.dtype, t.dims);
-  if (t.dims.size() >= 2) v.strides[0] += t.row_padding;
+  if (t.dims.size() < 2 || t.row_padding == 0) return v;
+  int i = std::min(t.strided, v.rank - 1) - 1;
+  v.strides[i] += t.row_padding;
+  for (; i > 0; --i) v.strides[i - 1] = v.strides[i] * v.dims[i];
   return v;
 }
 

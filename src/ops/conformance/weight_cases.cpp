@@ -11,14 +11,8 @@ void build_matmul(CaseBuilder& b) {
   const DType act = b.types().activation;
   b.normal("x", act, {m, k});
   b.normal("w", b.types().weight, {n, k}, 1.0 / std::sqrt(static_cast<double>(std::max<int64_t>(k, 1))));
-  if (b.flag("bias"))
-    b.normal("bias", DType::F32, {n});
-  else
-    b.absent("bias");
-  if (b.flag("residual"))
-    b.normal("residual", act, {m, n});
-  else
-    b.absent("residual");
+  b.optional("bias", DType::F32, {n});
+  b.optional("residual", act, {m, n});
   b.output("y", act, {m, n});
   b.pack(b.size("pack_sources"));
 }

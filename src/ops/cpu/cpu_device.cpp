@@ -1,6 +1,7 @@
 #include "ops/cpu/cpu_device.h"
 
 #include "ops/backend.h"
+#include "ops/cpu/dense_ops.h"
 #include "ops/cpu/isa.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/pack.h"
@@ -55,14 +56,27 @@ constexpr KernelEntry kTopK{Op::TopK, "cpu.top_k", refuses_top_k, hearth_cpu_top
 constexpr KernelEntry kSample{Op::Sample, "cpu.sample", nullptr, hearth_cpu_sample};
 constexpr KernelEntry kCopyPages{Op::CopyPages, "cpu.copy_pages", nullptr, hearth_cpu_copy_pages};
 
+// Dense kernels stand first: softmax of short rows is theirs.
 #define ENTRY(isa, layout, Name, name) {Op::Name, #isa "." #name, refusal<layout>(Op::Name), hearth_cpu_##isa##_##name},
 #define PORTABLE(Name, name) ENTRY(portable, Layout::CpuPanel8, Name, name)
 #define AVX2(Name, name) ENTRY(avx2, Layout::CpuPanel8, Name, name)
 #define AVX512(Name, name) ENTRY(avx512, Layout::CpuPanel32, Name, name)
-constexpr KernelEntry kPortable[] = {HEARTH_CPU_ISA_OPS(PORTABLE) kGather<Layout::CpuPanel8>, kTopK, kSample,
-                                     kCopyPages};
-constexpr KernelEntry kAvx2[] = {HEARTH_CPU_ISA_OPS(AVX2) kGather<Layout::CpuPanel8>, kTopK, kSample, kCopyPages};
-constexpr KernelEntry kAvx512[] = {HEARTH_CPU_ISA_OPS(AVX512) kGather<Layout::CpuPanel32>, kTopK, kSample, kCopyPages};
+#define DENSE(isa, Isa, Name, name) {Op::Name, #isa "." #name, refuses_##name, launch_##name<Isa>},
+#define PORTABLE_DENSE(Name, name) DENSE(portable, Isa::Portable, Name, name)
+#define AVX2_DENSE(Name, name) DENSE(avx2, Isa::Avx2, Name, name)
+#define AVX512_DENSE(Name, name) DENSE(avx512, Isa::Avx512, Name, name)
+constexpr KernelEntry kPortable[] = {HEARTH_CPU_DENSE_OPS(PORTABLE_DENSE) HEARTH_CPU_ISA_OPS(PORTABLE)
+                                         kGather<Layout::CpuPanel8>,
+                                     kTopK, kSample, kCopyPages};
+constexpr KernelEntry kAvx2[] = {HEARTH_CPU_DENSE_OPS(AVX2_DENSE) HEARTH_CPU_ISA_OPS(AVX2) kGather<Layout::CpuPanel8>,
+                                 kTopK, kSample, kCopyPages};
+constexpr KernelEntry kAvx512[] = {HEARTH_CPU_DENSE_OPS(AVX512_DENSE) HEARTH_CPU_ISA_OPS(AVX512)
+                                       kGather<Layout::CpuPanel32>,
+                                   kTopK, kSample, kCopyPages};
+#undef AVX512_DENSE
+#undef AVX2_DENSE
+#undef PORTABLE_DENSE
+#undef DENSE
 #undef AVX512
 #undef AVX2
 #undef PORTABLE

@@ -1,7 +1,8 @@
 // Dense float kernels of the graph runtime: matrices, convolutions and pooling over channels-last tensors, attention,
 // normalisation, pointwise programs. Sizes and strides are in elements; the caller has checked them all, kernels cannot
 // fail. Every kernel splits its work over `pool` (nullptr: serial); scratch is the caller's, 64-byte aligned. The
-// result does not depend on the number of threads. Chosen once by instruction set: dense_kernels().
+// result does not depend on the number of threads. Chosen once by instruction set: dense_kernels(). As ops of the
+// inventory, held against ref: dense_ops.h.
 #pragma once
 
 #include <stddef.h>

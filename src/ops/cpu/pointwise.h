@@ -6,40 +6,11 @@
 
 #include <span>
 
+#include "ops/op.h"
+
 namespace hearth::ops::cpu {
 
-// `v` is the value so far, `o` the operand, `a` and `b` the numbers of the step. NaN goes through every step.
-enum class Pointwise : uint8_t {
-  Add,          // v + o
-  Sub,          // v - o
-  ReverseSub,   // o - v
-  Mul,          // v * o
-  Div,          // v / o
-  ReverseDiv,   // o / v
-  Max,          // max(v, o)
-  Min,          // min(v, o)
-  Prelu,        // v < 0 ? v * o : v
-  Relu,         // max(v, 0)
-  Clip,         // min(max(v, a), b)
-  LeakyRelu,    // v < 0 ? v * a : v
-  Sigmoid,      // 1 / (1 + e^-v)
-  Silu,         // v * sigmoid(v)
-  HardSigmoid,  // min(max(v * a + b, 0), 1)
-  HardSwish,    // v * min(max(v / 6 + 0.5, 0), 1)
-  Tanh,
-  Gelu,      // v * (1 + erf(v / sqrt 2)) / 2
-  GeluTanh,  // the approximation by tanh
-  Erf,
-  Exp,
-  Sqrt,
-  Abs,
-  Neg,
-  Elu,         // v < 0 ? a * (e^v - 1) : v
-  Softplus,    // log(1 + e^v)
-  Mish,        // v * tanh(softplus(v))
-  Reciprocal,  // 1 / v
-  Square,      // v * v
-};
+using ops::Pointwise;  // the steps: ops/pointwise.inc
 
 // How an operand of a step lies over the rows and columns of the result.
 enum class Spread : uint8_t {
@@ -61,10 +32,6 @@ struct PointwiseStep {
   int32_t operand = -1;  // index into the operands, for the steps that have one (Add … Prelu)
   float a = 0, b = 0;
 };
-
-constexpr bool has_operand(Pointwise op) {
-  return op <= Pointwise::Prelu;
-}
 
 struct PointwiseProgram {
   std::span<const PointwiseStep> steps;

@@ -17,6 +17,8 @@ enum ScratchSlot : int {
   kScratchAttention,
   kScratchRope,
   kScratchRows,
+  kScratchWeights,
+  kScratchDense,
   kScratchSlots
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <vector>
 
@@ -26,6 +27,14 @@ inline int64_t row_size(const HearthTensor& t) {
 // The address of row i of a float tensor of rank >= 1 (of element i when the rank is 1).
 inline char* row(const HearthTensor& t, int64_t i) {
   return static_cast<char*>(t.data) + i * t.strides[0] * info(dtype_of(t)).block_bytes;
+}
+
+// The address of the element of a float tensor at `index`, of the first one where index has fewer numbers than dims.
+inline char* address(const HearthTensor& t, std::initializer_list<int64_t> index) {
+  int64_t at = 0;
+  const int64_t* stride = t.strides;
+  for (const int64_t i : index) at += i * *stride++;
+  return static_cast<char*>(t.data) + at * info(dtype_of(t)).block_bytes;
 }
 
 inline double load(DType type, const char* row, int64_t j) {
@@ -60,6 +69,10 @@ inline double at(const HearthTensor& t, int64_t i) {
 }
 inline void put(const HearthTensor& t, int64_t i, double value) {
   store(dtype_of(t), row(t, i), 0, value);
+}
+// A factor of a product as kFactorTypes has it: rounded to 16 bits, or not.
+inline double factor(double value, int32_t factors) {
+  return factors == 0 ? value : double{bf16_to_f32(f32_to_bf16(static_cast<float>(value)))};
 }
 inline int32_t int_at(const HearthTensor& t, int64_t i) {
   return data_of<int32_t>(t)[i * t.strides[0]];

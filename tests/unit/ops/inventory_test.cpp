@@ -170,10 +170,103 @@ TEST(Validate, QuantisedRowsAreWholeBlocks) {
   EXPECT_NE(refusal(Op::Matmul, call).find("need whole blocks of 32 (q8_0)"), std::string::npos);
 }
 
+TEST(Validate, BeforeACommaEveryDimensionMayBeStrided) {
+  HearthOpCall call{};
+  call.inputs[0] = view(storage, DType::F32, {2, 1, 2, 3});
+  call.inputs[1] = view(storage, DType::F32, {4, 3, 1, 1});
+  call.outputs[0] = view(storage, DType::F32, {2, 1, 2, 4});
+  EXPECT_EQ(refusal(Op::Conv2d, call), "accepted");
+  call.inputs[0].strides[2] = 5;  // pixels
+  EXPECT_NE(refusal(Op::Conv2d, call).find("rows of x overlap; got stride 6, need at least 10"), std::string::npos);
+  call.inputs[0].strides[0] = 11;
+  EXPECT_EQ(refusal(Op::Conv2d, call), "accepted");
+  call.inputs[0].strides[3] = 2;
+  EXPECT_NE(refusal(Op::Conv2d, call).find("stride 3 of x; got 2, need 1"), std::string::npos);
+}
+
+TEST(Validate, ADimensionMayBeOneForAll) {
+  HearthOpCall call{};
+  call.inputs[0] = call.inputs[1] = call.inputs[2] = view(storage, DType::F32, {2, 3, 1, 4});
+  call.outputs[0] = view(storage, DType::F32, {2, 3, 1, 4});
+  call.inputs[3] = view(storage, DType::F32, {1, 1, 3, 1});
+  EXPECT_EQ(refusal(Op::DenseAttention, call), "accepted");
+  call.inputs[3] = view(storage, DType::F32, {2, 1, 1, 3});
+  EXPECT_EQ(refusal(Op::DenseAttention, call), "accepted");
+  call.inputs[3] = view(storage, DType::F32, {1, 1, 2, 1});
+  EXPECT_EQ(refusal(Op::DenseAttention, call),
+            "[dense_attention] dimension 2 of mask (b|1 h|1 r|1 n|1); got 2, need 3");
+}
+
+TEST(Validate, ChoicesAreNumbersOfTheirList) {
+  EXPECT_EQ(choice_word(kConvAlgorithms, 2), "winograd");
+  EXPECT_EQ(choice_word(kConvAlgorithms, 4), "");
+  EXPECT_EQ(choice_word(kConvAlgorithms, -1), "");
+  EXPECT_EQ(choice_number(kConvAlgorithms, "depthwise"), 3);
+  EXPECT_EQ(choice_number(kConvAlgorithms, "wino"), -1);
+  EXPECT_EQ(choice_word(kActivations, 0), "none");
+  EXPECT_EQ(step_of_activation(choice_number(kActivations, "square")), Pointwise::Square);
+  EXPECT_EQ(choice_number(kPointwiseSteps, "square"), static_cast<int32_t>(Pointwise::Square));
+  EXPECT_EQ(choice_number(kPointwiseSteps, "none"), -1);
+
+  HearthOpCall call{};
+  call.inputs[0] = call.outputs[0] = view(storage, DType::F32, {1, 2, 2, 3});
+  Pool2dAttributes a;
+  call.attributes = &a;
+  EXPECT_EQ(refusal(Op::Pool2d, call), "accepted");
+  a.kind = 3;
+  EXPECT_EQ(refusal(Op::Pool2d, call), "[pool2d] kind; got 3, need the number of one of max average average_with_pads");
+  a.kind = -1;
+  EXPECT_NE(refusal(Op::Pool2d, call).find("got -1"), std::string::npos);
+}
+
+TEST(Validate, WindowsAndGroups) {
+  HearthOpCall call{};
+  call.inputs[0] = view(storage, DType::F32, {1, 2, 2, 4});
+  call.inputs[1] = view(storage, DType::F32, {6, 2, 1, 1});
+  call.outputs[0] = view(storage, DType::F32, {1, 2, 2, 6});
+  const auto with = [&](const Conv2dAttributes& a) {
+    call.attributes = &a;
+    return refusal(Op::Conv2d, call);
+  };
+  EXPECT_EQ(with({.groups = 2}), "accepted");
+  EXPECT_EQ(with({.groups = 1}), "[conv2d] channels of x; got 4, need 1 groups of 2");
+  EXPECT_EQ(with({.groups = 0}), "[conv2d] groups; got 0, need at least 1");
+  EXPECT_EQ(with({.stride_width = 0, .groups = 2}), "[conv2d] strides and dilations; got 0, need at least 1");
+  EXPECT_EQ(with({.pad_left = -1, .groups = 2}), "[conv2d] pads; got -1, need at least 0");
+  call.inputs[1] = view(storage, DType::F32, {6, 2, 0, 1});
+  EXPECT_NE(with({.groups = 2}).find("[conv2d] kernel; got 0, need 1 to"), std::string::npos);
+  call.inputs[1] = view(storage, DType::F32, {5, 2, 1, 1});
+  call.outputs[0] = view(storage, DType::F32, {1, 2, 2, 5});
+  EXPECT_EQ(with({.groups = 2}), "[conv2d] output channels; got 5, need a multiple of 2");
+
+  HearthOpCall pool{};
+  pool.inputs[0] = pool.outputs[0] = view(storage, DType::F32, {1, 2, 2, 3});
+  const Pool2dAttributes huge{.kernel_height = 1 << 20, .kernel_width = 1 << 20};
+  pool.attributes = &huge;
+  EXPECT_NE(refusal(Op::Pool2d, pool).find("[pool2d] kernel; got 1048576 by 1048576"), std::string::npos);
+}
+
+TEST(Validate, StepsHaveTheOperandTheyNeed) {
+  HearthOpCall call{};
+  call.inputs[0] = call.outputs[0] = view(storage, DType::F32, {2, 3});
+  PointwiseAttributes a{.step = choice_number(kPointwiseSteps, "relu")};
+  call.attributes = &a;
+  EXPECT_EQ(refusal(Op::Pointwise, call), "accepted");
+  a.step = choice_number(kPointwiseSteps, "prelu");
+  EXPECT_EQ(refusal(Op::Pointwise, call), "[pointwise] operand; got none, need one for prelu");
+  call.inputs[1] = view(storage, DType::F32, {2, 1});
+  EXPECT_EQ(refusal(Op::Pointwise, call), "accepted");
+  a.step = choice_number(kPointwiseSteps, "relu");
+  EXPECT_EQ(refusal(Op::Pointwise, call), "[pointwise] operand; got one, need none for relu");
+}
+
 TEST(Validate, OnlyWeightsMayBePacked) {
   HearthOpCall call = matmul(2, 3, 4);
   call.inputs[0].layout = static_cast<int32_t>(Layout::CpuPanel8);
   EXPECT_EQ(refusal(Op::Matmul, call), "[matmul] x is packed; only weights may be");
+  call = matmul(2, 3, 3);
+  call.inputs[1].layout = static_cast<int32_t>(Layout::CpuPanel8);
+  EXPECT_EQ(refusal(Op::DenseMatmul, call), "[dense_matmul] w is packed; only weights may be");
 }
 
 }  // namespace

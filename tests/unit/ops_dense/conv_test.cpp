@@ -1,3 +1,5 @@
+// Direct convolutions with programs of several steps, and the choice of an algorithm. The inventory's cases (conv2d)
+// hold shapes, strides and rounded factors against ref.
 #include <fmt/format.h>
 
 #include "product_case.h"
@@ -111,71 +113,20 @@ void check(const ConvShape& s, const Options& o = {}) {
   }
 }
 
-TEST(DenseConv, KernelsStridesAndPads) {
+TEST(DenseConv, ProgramsSeeTheirRowsAndColumns) {
+  const Options every{.steps = Steps::EverySpread};
   for (int64_t kernel : {1, 2, 3, 5})
-    for (int64_t stride : {1, 2, 3})
-      for (int64_t pad : {0, 1, 2}) {
-        check(square(1, 13, 5, 35, kernel, stride, pad));
-        check(square(2, 9, 16, 8, kernel, stride, pad), {.steps = Steps::EverySpread});
-      }
-}
-
-TEST(DenseConv, FirstLayers) {
-  check(square(1, 37, 3, 64, 7, 2, 3), {.steps = Steps::EverySpread});
-  check(square(2, 20, 3, 32, 3, 2, 1));
-  check(square(1, 23, 1, 32, 3, 2, 1));
-}
-
-TEST(DenseConv, DilationsAndUnevenShapes) {
-  check(square(1, 17, 6, 20, 3, 1, 2, 2), {.steps = Steps::EverySpread});
-  check(square(2, 19, 4, 33, 3, 2, 3, 3));
-  check(sized({.batch = 2,
-               .height = 11,
-               .width = 23,
-               .channels = 7,
-               .out_channels = 19,
-               .kernel_height = 2,
-               .kernel_width = 4,
-               .stride_height = 3,
-               .stride_width = 1,
-               .dilation_height = 1,
-               .dilation_width = 2,
-               .pad_top = 1,
-               .pad_left = 0},
-              0, 3),
-        {.steps = Steps::EverySpread});
-  check(
-      sized({.height = 9, .width = 8, .channels = 5, .out_channels = 6, .kernel_height = 3, .kernel_width = 2}, 2, 0));
-}
-
-TEST(DenseConv, PixelStridesOfInputAndOutput) {
-  for (int64_t kernel : {1, 3})
-    for (int64_t stride : {1, 2})
-      for (int64_t pad : {int64_t{0}, kernel / 2}) {
-        check(square(2, 12, 18, 40, kernel, stride, pad), {.more_x = 7, .more_y = 5, .steps = Steps::EverySpread});
-        check(square(1, 12, 18, 40, kernel, stride, pad), {.more_x = 7, .bias = false});
-      }
-}
-
-TEST(DenseConv, Groups) {
-  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.steps = Steps::EverySpread});
+    for (int64_t stride : {1, 2, 3}) check(square(2, 9, 16, 8, kernel, stride, kernel / 2), every);
+  check(square(1, 37, 3, 64, 7, 2, 3), every);
+  check(square(1, 17, 6, 20, 3, 1, 2, 2), every);
+  check(square(2, 12, 18, 40, 3, 1, 1), {.more_x = 7, .more_y = 5, .steps = Steps::EverySpread});
   check(square(2, 10, 12, 9, 3, 2, 0, 1, 3), {.more_x = 3, .more_y = 2, .steps = Steps::EverySpread});
-  check(square(1, 9, 8, 80, 3, 1, 1, 2, 2), {.steps = Steps::EverySpread});
-  check(square(1, 6, 64, 64, 1, 1, 0, 1, 4));
-  check(square(2, 8, 6, 12, 3, 1, 1, 1, 6), {.steps = Steps::EverySpread});
-}
-
-TEST(DenseConv, StepsThatTilesDoBeforeTheyStore) {
-  for (Steps steps : kFoldedSteps) {
-    check(square(2, 17, 8, 45, 3, 1, 1), {.steps = steps});
-    check(square(2, 17, 8, 64, 3, 2, 1), {.more_y = 4, .steps = steps});
-    check(square(1, 9, 8, 80, 3, 1, 1, 1, 2), {.steps = steps});
-    check(square(3, 10, 20, 32, 1), {.steps = steps});
-  }
+  check(square(1, 9, 8, 80, 3, 1, 1, 2, 2), every);
+  check(square(2, 15, 16, 36, 3, 1, 1), {.steps = Steps::EverySpread, .factors = Factors::BF16});
 }
 
 // Inputs beyond one band: lines of an image, several images in a band, parts of a line.
-TEST(DenseConv, BandsOfTheInput) {
+TEST(DenseConv, ProgramsSeeTheirRowsInEveryBand) {
   check(square(1, 60, 48, 10, 3, 1, 1), {.steps = Steps::EverySpread});
   check(square(9, 14, 80, 10, 3, 1, 1), {.steps = Steps::EverySpread});
   check(sized({.height = 3,
@@ -190,35 +141,13 @@ TEST(DenseConv, BandsOfTheInput) {
         {.steps = Steps::EverySpread});
 }
 
-TEST(DenseConv, OneDimension) {
-  for (int64_t batch : {1, 3})
-    for (int64_t stride : {1, 2})
-      check(sized({.batch = batch,
-                   .width = 301,
-                   .channels = 40,
-                   .out_channels = 12,
-                   .kernel_width = 9,
-                   .stride_width = stride,
-                   .pad_left = 4},
-                  0, 4),
-            {.steps = Steps::EverySpread});
-}
-
-TEST(DenseConv, LongSumsAndSmallImages) {
-  check(square(1, 7, 300, 64, 3, 1, 1), {.steps = Steps::EverySpread});
-  check(square(2, 3, 900, 33, 1, 2, 0));
-  check(square(1, 4, 1600, 24, 2, 1, 0));
-  check(square(3, 1, 50, 70, 1));
-}
-
-TEST(DenseConv, BrainFloatFactors) {
-  for (const int64_t channels : {3, 16})
-    for (const int64_t stride : {1, 2}) {
-      check(square(2, 15, channels, 36, 3, stride, 1), {.steps = Steps::EverySpread, .factors = Factors::BF16});
-      check(square(2, 8, channels, 36, 1, stride, 0), {.more_x = 2, .more_y = 1, .factors = Factors::BF16});
-    }
-  check(square(1, 10, 12, 9, 3, 1, 1, 1, 3), {.steps = Steps::EverySpread, .factors = Factors::BF16});
-  check(square(1, 7, 600, 40, 3, 1, 1), {.factors = Factors::BF16});
+TEST(DenseConv, StepsThatTilesDoBeforeTheyStore) {
+  for (Steps steps : kFoldedSteps) {
+    check(square(2, 17, 8, 45, 3, 1, 1), {.steps = steps});
+    check(square(2, 17, 8, 64, 3, 2, 1), {.more_y = 4, .steps = steps});
+    check(square(1, 9, 8, 80, 3, 1, 1, 1, 2), {.steps = steps});
+    check(square(3, 10, 20, 32, 1), {.steps = steps});
+  }
 }
 
 TEST(DenseConv, ScalesWeightsAsItPacksThem) {
@@ -275,10 +204,6 @@ TEST(DenseConv, ChoosesWhatServesTheShape) {
                      Factors::F32),
               ConvAlgorithm::Direct);
   }
-}
-
-TEST(DenseConv, NothingIsWrittenForAnEmptyBatch) {
-  check(square(0, 9, 8, 8, 3, 1, 1));
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+// Products with programs of several steps, packed by columns as well as by rows. The inventory's cases (dense_matmul)
+// hold sizes, strides and rounded factors against ref.
 #include <fmt/format.h>
 
 #include <limits>
@@ -64,21 +66,13 @@ void check(const Case& s, Factors factors) {
   }
 }
 
+// Tiles of every height meet panels of every width; what each does beside its place would hit a guard.
 TEST(DenseMatmul, AnyNumberOfRowsAndColumns) {
   for (int64_t m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 49})
-    for (int64_t n : {1, 7, 8, 9, 16, 17, 32, 40, 48, 65, 100}) check({.m = m, .n = n, .k = 37}, Factors::F32);
-}
-
-TEST(DenseMatmul, AnyLengthOfSums) {
-  for (int64_t k : {0, 1, 2, 15, 511, 768, 769, 1100, 1537})
-    for (int64_t m : {1, 9, 30}) check({.m = m, .n = 70, .k = k}, Factors::F32);
-}
-
-TEST(DenseMatmul, ManyRowsPanelsAndBlocks) {
-  check({.m = 700, .n = 96, .k = 48}, Factors::F32);
-  check({.m = 260, .n = 72, .k = 900, .steps = Steps::EverySpread}, Factors::F32);
-  check({.m = 1, .n = 1000, .k = 2048}, Factors::F32);
-  check({.m = 4, .n = 2000, .k = 300, .steps = Steps::EverySpread}, Factors::F32);
+    for (int64_t n : {1, 7, 8, 9, 16, 17, 32, 40, 48, 65, 100}) {
+      check({.m = m, .n = n, .k = 37, .steps = Steps::EverySpread}, Factors::F32);
+      if (m % 7 == 0) check({.m = m, .n = n, .k = 37, .steps = Steps::EverySpread, .more_a = 1}, Factors::BF16);
+    }
 }
 
 TEST(DenseMatmul, StridesProgramsAndTransposedWeights) {
@@ -104,24 +98,6 @@ TEST(DenseMatmul, StepsThatTilesDoBeforeTheyStore) {
         check({.m = m, .n = n, .k = 20, .steps = steps}, Factors::F32);
         check({.m = m, .n = n, .k = 1100, .steps = steps, .more_c = 1}, Factors::F32);
       }
-}
-
-TEST(DenseMatmul, BrainFloatFactorsAreRoundedAndSumsAreNot) {
-  for (int64_t k : {0, 1, 2, 33, 1700})
-    for (int64_t m : {1, 5, 14, 43})
-      check({.m = m,
-             .n = 83,
-             .k = k,
-             .transposed = m == 14,
-             .steps = m == 5 ? Steps::EverySpread : Steps::None,
-             .more_a = 1,
-             .more_c = 2},
-            Factors::BF16);
-}
-
-TEST(DenseMatmul, NothingIsWrittenWithoutRowsOrColumns) {
-  check({.m = 0, .n = 5, .k = 3}, Factors::F32);
-  check({.m = 5, .n = 0, .k = 3}, Factors::F32);
 }
 
 // A row's bits are the same alone and among others: batches may be cut anywhere.

@@ -1,4 +1,5 @@
-// Winograd convolutions through the entries of each instruction set, against loops in double.
+// Winograd convolutions through the entries of each instruction set: threads, programs, scratch. What they compute is
+// held against ref by the inventory's cases (conv2d).
 #include <cmath>
 
 #include "ops/cpu/kernels/dense_entries.h"
@@ -56,28 +57,6 @@ struct Case {
   }
   int64_t pixels() const { return s.batch * s.out_height * s.out_width; }
 
-  std::vector<double> expected() const {
-    std::vector<double> results(static_cast<size_t>(pixels() * s.out_channels));
-    size_t at = 0;
-    for (int64_t b = 0; b < s.batch; ++b)
-      for (int64_t oy = 0; oy < s.out_height; ++oy)
-        for (int64_t ox = 0; ox < s.out_width; ++ox)
-          for (int64_t k = 0; k < s.out_channels; ++k, ++at) {
-            double sum = static_cast<double>(bias[static_cast<size_t>(k)]);
-            for (int64_t dy = 0; dy < 3; ++dy)
-              for (int64_t dx = 0; dx < 3; ++dx) {
-                const int64_t iy = oy + dy - s.pad_top, ix = ox + dx - s.pad_left;
-                if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
-                const float* pixel = &x[static_cast<size_t>(((b * s.height + iy) * s.width + ix) * x_stride)];
-                for (int64_t c = 0; c < s.channels; ++c)
-                  sum += static_cast<double>(pixel[c]) *
-                         static_cast<double>(w[static_cast<size_t>((k * s.channels + c) * 9 + dy * 3 + dx)]);
-              }
-            results[at] = sum;
-          }
-    return results;
-  }
-
   std::vector<float> run(const ConvEntries& e, int threads, PointwiseProgram program = {}) const {
     Scratch packed(e.packed_bytes(s, ConvAlgorithm::Winograd, Factors::F32));
     e.pack(w.data(), s, nullptr, ConvAlgorithm::Winograd, Factors::F32, packed.data());
@@ -122,34 +101,7 @@ const Image kImages[] = {
     {2, 7, 7, 300, 65, 1, 1, 1, 1, 0, 2},
 };
 
-TEST(Winograd, AgreesWithLoopsInDouble) {
-  for (const Image& image : kImages) {
-    const Case c(image);
-    const std::vector<double> expected = c.expected();
-    for (const ConvEntries& e : kEntries) {
-      if (!missing_flags(e.isa).empty()) continue;
-      SCOPED_TRACE(testing::Message() << to_string(e.isa) << " " << image.height << "x" << image.width << " "
-                                      << image.channels << " to " << image.out_channels);
-      const std::vector<float> y = c.run(e, 1);
-      double worst = 0;
-      for (int64_t p = 0; p < c.pixels(); ++p)
-        for (int64_t k = 0; k < c.y_stride; ++k) {
-          const float got = y[static_cast<size_t>(p * c.y_stride + k)];
-          if (k >= image.out_channels) {
-            ASSERT_EQ(got, 7.0f) << "written between pixels " << p << " and " << p + 1;
-            continue;
-          }
-          const size_t at = static_cast<size_t>(p * image.out_channels + k);
-          const double error = std::fabs(static_cast<double>(got) - expected[at]);
-          ASSERT_FALSE(std::isnan(error)) << "pixel " << p << " channel " << k;
-          // Against a typical size of the sum, not the single one: an output at a corner has the error of its tile.
-          worst = std::max(worst, error / (std::sqrt(static_cast<double>(image.channels)) * 3));
-        }
-      EXPECT_LT(worst, 1.5e-5);
-    }
-  }
-}
-
+// Also: nothing is written behind the scratch memory that was asked for.
 TEST(Winograd, ThreadsDoNotChangeABit) {
   for (const Image& image : kImages) {
     const Case c(image);
@@ -224,14 +176,6 @@ TEST(Winograd, NanStaysThroughSteps) {
       for (int64_t iy = 4; iy <= 6; ++iy)
         for (int64_t ix = 4; ix <= 6; ++ix) EXPECT_TRUE(std::isnan(y[static_cast<size_t>((iy * 8 + ix) * c.y_stride)]));
     }
-}
-
-TEST(Winograd, NoImagesNoWork) {
-  const Case c({0, 8, 8, 8, 8, 1, 1, 1, 1});
-  for (const ConvEntries& e : kEntries) {
-    if (!missing_flags(e.isa).empty()) continue;
-    EXPECT_TRUE(c.run(e, 3).empty());
-  }
 }
 
 TEST(Winograd, ScratchDoesNotGrowWithTheImage) {
