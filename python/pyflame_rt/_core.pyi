@@ -39,6 +39,7 @@ class CompileOptions:
     input_shapes: dict[str, list[int]]
     dynamic_batch: bool
     cache_dir: str
+    cache_limit_mb: int
     def __init__(self) -> None: ...
 
 class CancelToken:

@@ -36,6 +36,8 @@ class CompileOptions:
         and processor maps it instead of compiling; ``session.cached`` says so. A file there that is broken is made again. None: no cache.
     input_shapes: input name -> sizes that the model leaves open; -1 or None keeps a dimension open. Each input keeps its rank.
     dynamic_batch: keep the first dimension of every input of ``input_shapes`` (of every input when there are none) open.
+    cache_limit_mb: of all compiled models in cache_dir together; 0: no limit. A new one that makes them more removes those that were not
+        used for longest.
 
     Raises ``InvalidArgument`` for sizes that are none; when the session is made, for names the model lacks.
     """
@@ -45,6 +47,7 @@ class CompileOptions:
         cache_dir: str | os.PathLike | None = None,
         input_shapes: Mapping[str, Sequence[int | None]] | None = None,
         dynamic_batch: bool = False,
+        cache_limit_mb: int = 4096,
     ):
         if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
             raise InvalidArgument(f"[CompileOptions] cache_dir; got {type(cache_dir).__name__}, need the path of a folder")
@@ -58,12 +61,14 @@ class CompileOptions:
                 raise InvalidArgument(f"{what}; got {sizes!r}, need a list of sizes")
             self.input_shapes[name] = [-1 if size is None else integer(-1)(what, size) for size in sizes]
         self.dynamic_batch = boolean("[CompileOptions] dynamic_batch", dynamic_batch)
+        self.cache_limit_mb = integer(0, 1 << 40)("[CompileOptions] cache_limit_mb", cache_limit_mb)
 
     def _core(self) -> _core.CompileOptions:
         made = _core.CompileOptions()
         made.input_shapes = self.input_shapes
         made.dynamic_batch = self.dynamic_batch
         made.cache_dir = self.cache_dir
+        made.cache_limit_mb = self.cache_limit_mb
         return made
 
 

@@ -76,7 +76,8 @@ void bind_options(py::module_& m) {
       .def(py::init<>())
       .def_readwrite("input_shapes", &CompileOptions::input_shapes)
       .def_readwrite("dynamic_batch", &CompileOptions::dynamic_batch)
-      .def_readwrite("cache_dir", &CompileOptions::cache_dir);
+      .def_readwrite("cache_dir", &CompileOptions::cache_dir)
+      .def_readwrite("cache_limit_mb", &CompileOptions::cache_limit_mb);
   py::class_<CancelToken>(m, "CancelToken", "Stops a run from another thread.")
       .def(py::init<>())
       .def("cancel", &CancelToken::cancel, "Ends the runs that hold this token, soon.")

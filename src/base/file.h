@@ -35,6 +35,9 @@ class MappedFile {
 // finds it. Returns when all is there, or soon after a stop is asked for. What cannot be had is left to the first
 // touch.
 void prefault(std::span<const std::byte> bytes, const std::stop_token& stop);
+// Takes the pages that lie wholly within these bytes of a MappedFile out of this process's memory. They may be read at
+// any time, also meanwhile: the file's pages come back. Never for other memory, whose contents would be lost.
+void release_pages(std::span<const std::byte> bytes);
 
 // Reads a whole file of at most `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);

@@ -15,7 +15,7 @@ std::span<const KernelEntry> array_kernels() {
       {.op_type = "Expand", .since = 8, .run = run_expand},
       {.op_type = "EyeLike", .since = 9, .run = run_eye_like},
       {.op_type = "Flatten", .run = run_flatten},
-      {.op_type = "Gather", .run = run_gather},
+      {.op_type = "Gather", .run = run_gather, .reads_stored = 1u << 0},
       {.op_type = "GatherElements", .since = 11, .run = run_gather_elements},
       {.op_type = "GatherND", .since = 11, .run = run_gather_nd},
       {.op_type = "GridSample", .since = 16, .run = run_grid_sample},

@@ -108,6 +108,9 @@ struct KernelEntry {
   // nothing to prepare.
   Result<std::unique_ptr<Prepared>> (*prepare)(const graph::Node& node, int64_t opset,
                                                std::span<const Tensor* const> constants) = nullptr;
+  // Inputs (a bit each) that it takes from where they are stored when they are deferred, dense float32 elements
+  // (StridedFloats::dense): nobody needs to write them out for it.
+  uint32_t reads_stored = 0;
 };
 
 // One table a family, in the file of its name; kernels() is their concatenation, in this order. A fast kernel refuses

@@ -226,23 +226,16 @@ std::optional<ReshapeOfSource> reshape_source(const Shape& shape, const Shape& t
   return made;
 }
 
-std::vector<int64_t> mixed_order(const Shape& shape, const Shape& to, const Order& order) {
+MixedAxes mixed_axes(const Shape& shape, const Shape& to, const Order& order) {
   const auto groups = merged_axes(shape, to);
   CHECK(groups && !groups->empty());
   const std::vector<size_t>& group = groups->back();
-  // Axes of the group as u has them, and how far apart their elements are in v.
-  std::vector<size_t> axes = group;
-  std::ranges::sort(axes, {}, [&](size_t axis) { return order[axis]; });
-  std::vector<int64_t> stride(shape.size(), 1);
-  for (size_t i = group.size() - 1; i-- > 0;) stride[group[i]] = stride[group[i + 1]] * shape[group[i + 1]].size;
-  std::vector<int64_t> made{0};
-  for (const size_t axis : axes) {
-    std::vector<int64_t> longer;
-    longer.reserve(made.size() * static_cast<size_t>(shape[axis].size));
-    for (const int64_t base : made)
-      for (int64_t i = 0; i < shape[axis].size; ++i) longer.push_back(base + i * stride[axis]);
-    made = std::move(longer);
+  MixedAxes made;
+  for (size_t i = 0; i < group.size(); ++i) {
+    made.sizes.push_back(shape[group[i]].size);
+    made.order.push_back(static_cast<int64_t>(i));
   }
+  std::ranges::sort(made.order, {}, [&](int64_t i) { return order[group[static_cast<size_t>(i)]]; });
   return made;
 }
 

@@ -46,7 +46,11 @@ struct ReshapeOfSource {
 };
 // `shape` and `to`: before and after the reshape, both as v has them.
 std::optional<ReshapeOfSource> reshape_source(const graph::Shape& shape, const graph::Shape& to, const Order& order);
-// For a mixed one: element k of the last axis is element result[k] of what v would have.
-std::vector<int64_t> mixed_order(const graph::Shape& shape, const graph::Shape& to, const Order& order);
+// For a mixed one: the axes that the last one is made of, as v has them, and which of them u has first, second, ….
+struct MixedAxes {
+  std::vector<int64_t> sizes;
+  Order order;
+};
+MixedAxes mixed_axes(const graph::Shape& shape, const graph::Shape& to, const Order& order);
 
 }  // namespace hearth::passes

@@ -122,8 +122,18 @@ bool all_finite(const std::vector<double>& numbers) {
   return std::ranges::all_of(numbers, [](double number) { return std::isfinite(static_cast<float>(number)); });
 }
 
-// The weights times scale[channel], in one new tensor; nullopt when one is not finite.
+// Weights that become infinite by these factors are beyond anything a model holds.
+constexpr double kPlainFactor = 1 << 16;
+
+// The weights times scale[channel]; nullopt when one is not finite. They are not touched where whoever packs them can
+// multiply as well.
 Result<std::optional<Tensor>> scaled_weights(const LinearNode& linear, const std::vector<double>& scale) {
+  if (linear.groups == 1 &&
+      std::ranges::all_of(scale, [](double number) { return std::fabs(number) <= kPlainFactor; })) {
+    StridedFloats weights = StridedFloats::of(*linear.weights);
+    if (weights.scale_channels(linear.channels, linear.inner, scale))
+      return Tensor::defer(std::move(weights), linear.weights->dims());
+  }
   ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(DType::F32, linear.weights->dims()));
   const int64_t in_group = linear.channels / linear.groups, outer_in_group = linear.outer / linear.groups;
   const float* from = linear.weights->data<float>();

@@ -2,7 +2,6 @@
 // with their axes renumbered.
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "graph/internal_operators.h"
 #include "passes/channels_last.h"
@@ -468,23 +467,23 @@ bool LayoutRewriter::mix_weights(const Node& reshape, const ReshapeOfSource& how
   if (gemm && (reader.int_or("transA", 0) != 0 || how.shape.size() != 2)) return false;
   const Tensor* w = plain_constant(graph_, reader.inputs[1]);
   if (w == nullptr || w->dtype() != DType::F32 || w->rank() != 2) return false;
-  const auto mixed = mixed_order(*shape_of(reshape.inputs[0]), *shape_of(flat), order);
+  const MixedAxes mixed = mixed_axes(*shape_of(reshape.inputs[0]), *shape_of(flat), order);
   const bool columns = gemm && reader.int_or("transB", 0) != 0;
-  const int64_t k = static_cast<int64_t>(mixed.size()), n = w->dim(columns ? 0 : 1);
-  if (w->dim(columns ? 1 : 0) != k) return false;
-  auto turned = Tensor::allocate(DType::F32, w->dims());
-  if (!turned) return false;
-  const auto* from = w->data<float>();
-  auto* to = turned->mutable_data<float>();
-  if (columns) {
-    for (int64_t row = 0; row < n; ++row)
-      for (int64_t i = 0; i < k; ++i) to[row * k + i] = from[row * k + mixed[static_cast<size_t>(i)]];
-  } else {
-    for (int64_t i = 0; i < k; ++i)
-      std::memcpy(to + i * n, from + mixed[static_cast<size_t>(i)] * n, static_cast<size_t>(n) * sizeof(float));
+  int64_t k = 1;
+  for (const int64_t size : mixed.sizes)
+    if (__builtin_mul_overflow(k, size, &k)) return false;
+  if (w->dim(columns ? 1 : 0) != k || w->size() == 0) return false;
+  StridedFloats turned = StridedFloats::of(*w);
+  const int64_t inner = columns ? 1 : w->dim(1);
+  if (!turned.permute(inner, mixed.sizes, mixed.order)) {
+    const auto written = w->clone();
+    if (!written) return false;
+    turned = StridedFloats::of(*written);
+    CHECK(turned.permute(inner, mixed.sizes, mixed.order));
   }
+  const Dims dims = w->dims();
   const std::string name = graph_.value(reader.inputs[1]).name;
-  reader.inputs[1] = values_.constant(name, "_last", std::move(*turned));
+  reader.inputs[1] = values_.constant(name, "_last", Tensor::defer(std::move(turned), dims));
   return true;
 }
 

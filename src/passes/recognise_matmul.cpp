@@ -1,6 +1,7 @@
 // Products with constant matrices, MatMul and Gemm, as one kind of node with a matrix that can be packed; what scales
 // and shifts their columns by constants goes into the matrix and the bias.
-#include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "passes/channel_map.h"
 #include "passes/passes.h"
@@ -15,21 +16,23 @@ using graph::kNoValue;
 using graph::Node;
 using graph::ValueId;
 
-constexpr int64_t kTile = 32;  // of a transposition: a tile of both sides stays in the first cache
-
 // b[k, n] or, transposed, b[n, k], times alpha, as [k, n].
 Result<Tensor> as_kn(const Tensor& b, bool transposed, double alpha) {
-  const int64_t k = b.dim(transposed ? 1 : 0), n = b.dim(transposed ? 0 : 1);
-  ASSIGN_OR_RETURN(Tensor made, Tensor::allocate(DType::F32, {k, n}));
-  const int64_t row = transposed ? 1 : n, column = transposed ? k : 1;
-  const float* from = b.data<float>();
-  float* to = made.mutable_data<float>();
-  for (int64_t i0 = 0; i0 < k; i0 += kTile)
-    for (int64_t j0 = 0; j0 < n; j0 += kTile)
-      for (int64_t i = i0; i < std::min(i0 + kTile, k); ++i)
-        for (int64_t j = j0; j < std::min(j0 + kTile, n); ++j)
-          to[i * n + j] = static_cast<float>(from[i * row + j * column] * alpha);
-  return made;
+  const int64_t rows = b.dim(0), columns = b.dim(1);
+  const int64_t k = transposed ? columns : rows, n = transposed ? rows : columns;
+  StridedFloats made = StridedFloats::of(b);
+  const std::vector<double> factors(static_cast<size_t>(n), alpha);
+  const auto turned = [&] {
+    if (alpha != 1 && !made.scale_channels(n, transposed ? k : 1, factors)) return false;
+    constexpr int64_t kSwapped[] = {1, 0};
+    return !transposed || made.permute(1, std::array{rows, columns}, kSwapped);
+  };
+  if (!turned()) {  // what it was made of cannot be seen so: its elements can
+    ASSIGN_OR_RETURN(const Tensor written, b.clone());
+    made = StridedFloats::of(written);
+    CHECK(turned());
+  }
+  return Tensor::defer(std::move(made), {k, n});
 }
 
 Node product_node(const Node& old, ValueId weights, ValueId bias, int64_t k, int64_t n) {
@@ -57,6 +60,7 @@ Result<bool> take_gemm(Matcher& matcher, int32_t at) {
   const bool transposed = node.int_or("transB", 0) != 0;
   const int64_t k = b->dim(transposed ? 1 : 0), n = b->dim(transposed ? 0 : 1);
   const double alpha = node.float_or("alpha", 1), beta = node.float_or("beta", 1);
+  if (!std::isfinite(alpha)) return false;
   const ValueId c = node.inputs.size() > 2 && beta != 0 ? node.inputs[2] : kNoValue;
 
   std::optional<Tensor> bias;

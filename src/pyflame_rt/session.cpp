@@ -78,6 +78,10 @@ hearth::runtime::SessionOptions session_options(const SessionOptions& options, c
       options.precision == Precision::BFloat16 ? hearth::runtime::Precision::BF16 : hearth::runtime::Precision::F32;
   made.dynamic_batch = compile.dynamic_batch;
   made.cache_dir = compile.cache_dir;
+  if (compile.cache_limit_mb < 0 || compile.cache_limit_mb > (int64_t{1} << 40))
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("[CompileOptions] cache_limit_mb; got {}, need 0 to 2^40", compile.cache_limit_mb));
+  made.cache_bytes = static_cast<uint64_t>(compile.cache_limit_mb) << 20;
   made.shrink_memory = options.memory_pool != MemoryPool::Arena;
   made.allocator = adapt_allocator(options);
   for (const auto& [name, shape] : compile.input_shapes) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "graph/internal_operators.h"
 #include "runtime/program.h"
@@ -144,7 +145,55 @@ std::vector<ValueId> find_replaced(const Graph& graph, const GraphProgram& progr
   return found;
 }
 
+// The graph's deferred constants that a kernel will look at, those of subgraphs too.
+void find_deferred(const GraphProgram& program, std::vector<const Tensor*>& found) {
+  for (const Step& step : program.steps)
+    for (const auto& [name, inner] : step.graphs) find_deferred(*inner, found);
+  if (std::ranges::none_of(program.constants, [](const Value& value) {
+        return value.tensor() != nullptr && value.tensor()->deferred() != nullptr;
+      }))
+    return;
+  std::vector<bool> needed(program.constants.size(), true);
+  const auto replaced = find_replaced(*program.graph, program);
+  for (const ValueId id : replaced) needed[static_cast<size_t>(id)] = false;
+  const graph::Uses uses = graph::find_uses(*program.graph);
+  for (size_t id = 0; id < needed.size(); ++id) {
+    const Tensor* tensor = program.constants[id].tensor();
+    if (!needed[id] || tensor == nullptr || tensor->deferred() == nullptr) continue;
+    const auto as_stored = [&](int32_t reader) {
+      const Step& step = program.steps[static_cast<size_t>(reader)];
+      const auto& inputs = step.node->inputs;
+      if (step.kernel == nullptr || !step.graphs.empty()) return false;
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (inputs[i] == static_cast<ValueId>(id) && (i >= 32 || (step.kernel->reads_stored >> i & 1) == 0))
+          return false;
+      return true;
+    };
+    const auto& readers = uses.consumers[id];
+    const bool may_stay =
+        readers.empty() || (tensor->deferred()->dense() != nullptr && std::ranges::all_of(readers, as_stored));
+    if (uses.is_output[id] || !may_stay) found.push_back(tensor);
+  }
+}
+
 }  // namespace
+
+Result<> write_deferred(const GraphProgram& program, ops::cpu::ThreadPool& pool) {
+  std::vector<const Tensor*> found;
+  find_deferred(program, found);
+  std::atomic<size_t> next{0};
+  std::mutex lock;
+  Result<> outcome;
+  if (found.empty()) return outcome;
+  pool.parallel([&](int, int) {
+    for (size_t i = next++; i < found.size(); i = next++)
+      if (auto written = found[i]->write_out(); !written) {
+        const std::scoped_lock held(lock);
+        outcome = std::move(written);
+      }
+  });
+  return outcome;
+}
 
 const CustomOperator* CustomOperators::find(std::string_view domain, std::string_view op_type) const {
   const auto at = by_name.find({std::string(domain), std::string(op_type)});

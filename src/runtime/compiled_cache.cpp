@@ -1,5 +1,8 @@
 #include "runtime/compiled_cache.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/build_id.h"
 #include "base/log.h"
 #include "import/pfm/read_pfm.h"
@@ -13,7 +16,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::string_view kSuffix = ".pfm";
 constexpr std::string_view kMetadata = "hearth.compiled";  // key of the model's metadata that says what it is
+
+constexpr size_t kNameDigits = 16;  // of the checksum in a file's name
+
+// "NAME-0123456789abcdef.pfm": a compiled model, and nothing that somebody else keeps in the folder.
+bool is_ours(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return false;
+  name.remove_suffix(kSuffix.size());
+  if (name.size() <= kNameDigits || name[name.size() - kNameDigits - 1] != '-') return false;
+  return name.find_first_not_of("0123456789abcdef", name.size() - kNameDigits) == name.npos;
+}
 
 // "SIZE TIME PATH": another text when the file has changed. "" when it cannot be looked at.
 std::string stamp(const fs::path& path) {
@@ -52,7 +66,7 @@ Result<CompiledCache> CompiledCache::make(const fs::path& folder, std::string_vi
   if (build.empty())
     return fail(ErrorKind::Unsupported, "[cache] this program has no build id; link it with --build-id");
   key += fmt::format("isa {}\nbuild {}\n", ops::cpu::to_string(ops::cpu::dense_kernels().isa), build);
-  fs::path path = folder / fmt::format("{}-{:016x}.pfm", name, checksum(key));
+  fs::path path = folder / fmt::format("{}-{:0{}x}{}", name, checksum(key), kNameDigits, kSuffix);
   return CompiledCache(std::move(path), std::move(key));
 }
 
@@ -89,6 +103,7 @@ std::optional<graph::Model> CompiledCache::load() const {
     return std::nullopt;
   }
   model->metadata.erase(at);
+  fs::last_write_time(path_, fs::file_time_type::clock::now(), error);  // its last use; a folder may be read-only
   return std::move(*model);
 }
 
@@ -98,10 +113,39 @@ void CompiledCache::drop(std::string_view why) const {
   fs::remove(path_, error);  // what cannot be removed is replaced all the same
 }
 
-void CompiledCache::store(graph::Model model) const {
+void CompiledCache::store(graph::Model model, uint64_t folder_bytes) const {
   model.metadata[std::string(kMetadata)] = key_ + files_text(model.external_files);
   if (auto done = import::write_pfm(model, path_); !done)
     log_warning("[cache] {} was not written: {}", path_.string(), done.error().message);
+  else if (folder_bytes > 0)
+    bound_folder(folder_bytes);
+}
+
+void CompiledCache::bound_folder(uint64_t folder_bytes) const {
+  struct File {
+    fs::path path;
+    uint64_t bytes;
+    fs::file_time_type used;
+  };
+  std::vector<File> others;
+  std::error_code error;
+  uint64_t sum = fs::file_size(path_, error);
+  if (error) return;
+  for (fs::directory_iterator at(path_.parent_path(), error), end; !error && at != end; at.increment(error)) {
+    std::error_code gone;  // another process may remove it meanwhile
+    if (at->path() == path_ || !is_ours(at->path().filename().string()) || !at->is_regular_file(gone)) continue;
+    const uint64_t bytes = at->file_size(gone);
+    if (gone) continue;
+    const auto used = at->last_write_time(gone);
+    if (gone) continue;
+    others.push_back({at->path(), bytes, used});
+    sum += bytes;
+  }
+  std::ranges::sort(others, {}, &File::used);
+  for (const File& file : others) {
+    if (sum <= folder_bytes) return;
+    if (fs::remove(file.path, error) || !error) sum -= file.bytes;
+  }
 }
 
 }  // namespace hearth::runtime

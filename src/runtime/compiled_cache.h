@@ -1,9 +1,11 @@
 // The cache of compiled models: one as the passes left it, weights packed, in a .pfm file that the next start maps
 // instead of reading, checking, rewriting and packing again. A file serves one source, one set of options, one
 // instruction set and one build of this code; anything else about it makes it another model's or a broken one, which is
-// logged and made again. The folder is trusted as the program itself is.
+// logged and made again. The folder is trusted as the program itself is. It does not grow without end: what has not
+// been used for longest goes when a new file makes all of them too large.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -30,11 +32,14 @@ class CompiledCache {
   std::optional<graph::Model> load() const;
   // What is in the file turned out not to run.
   void drop(std::string_view why) const;
-  // Appears under its name when it is complete; a failure is logged and costs the next start its time.
-  void store(graph::Model model) const;
+  // Appears under its name when it is complete; a failure is logged and costs the next start its time. Afterwards the
+  // compiled models of the folder, of whatever model, have at most `folder_bytes` together (0: no limit), or this is
+  // the only one: those used least recently are removed. A process that has mapped one keeps it.
+  void store(graph::Model model, uint64_t folder_bytes) const;
 
  private:
   CompiledCache(std::filesystem::path path, std::string key) : path_(std::move(path)), key_(std::move(key)) {}
+  void bound_folder(uint64_t folder_bytes) const;
   static Result<CompiledCache> make(const std::filesystem::path& folder, std::string_view name, std::string key);
 
   std::filesystem::path path_;

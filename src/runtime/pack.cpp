@@ -4,12 +4,15 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <tuple>
 #include <vector>
 
+#include "operators/pack_weight.h"
 #include "ops/cpu/quantised.h"
 #include "passes/new_values.h"
+#include "runtime/packed_memory.h"
 
 namespace hearth::runtime {
 
@@ -90,33 +93,69 @@ class WeightPacker::Planner {
     return node.op_type == "MatMul" ? pack_matrix(node, graph, w) : pack_conv(node, graph, w);
   }
 
-  void write(ops::cpu::ThreadPool& pool) {
-    // The largest first, so that no thread is left with one of them at the end.
-    std::ranges::sort(writes_, std::greater<>(), &Write::bytes);
-    std::atomic<size_t> next{0};
+  Result<> write(ops::cpu::ThreadPool& pool) {
+    memory_.finish();
+    // As they lie in the file: it is read once from its begin to its end, and what is packed may go.
+    std::ranges::sort(writes_, {}, [](const auto& write) { return write->packing.source().from; });
+    struct Part {
+      Write* write;
+      int part;
+    };
+    std::vector<Part> parts;
+    for (const auto& write : writes_)
+      for (int i = 0; i < write->packing.parts(); ++i) parts.push_back({write.get(), i});
+    std::atomic<size_t> next{0}, next_bytes{0};
+    std::mutex lock;
+    Result<> outcome;
     pool.parallel([&](int, int) {
-      for (size_t i = next++; i < writes_.size(); i = next++) writes_[i].run();
+      operators::WeightPacking::Scratch scratch;
+      for (size_t i = next++; i < parts.size(); i = next++) {
+        Write& write = *parts[i].write;
+        auto packed = write.packing.pack(parts[i].part, write.to.mutable_raw(), scratch);
+        if (!packed) {
+          const std::scoped_lock held(lock);
+          outcome = std::move(packed);
+        }
+        if (--write.left == 0) write.packing.source().release();
+      }
+      for (size_t i = next_bytes++; i < byte_writes_.size(); i = next_bytes++) byte_writes_[i]();
     });
+    // Pages between two weights, and those that the system mapped around a page that was asked for.
+    for (const auto& write : writes_) write->packing.source().release();
     writes_.clear();
+    byte_writes_.clear();
+    return outcome;
   }
 
  private:
   // Which graph, which weights, and how they were packed.
   using Key = std::tuple<const Graph*, ValueId, int, int64_t>;
 
-  template <class Fill>
-  Result<bool> replace(Node& node, Graph& graph, const Key& key, size_t bytes, Fill&& write) {
-    const auto known = packed_.find(key);
-    if (known != packed_.end()) {
-      node.inputs[1] = known->second;
-      return true;
-    }
-    ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-    writes_.push_back({bytes, [to = packed.mutable_raw(), write = std::forward<Fill>(write), packed] { write(to); }});
+  Result<bool> replace(Node& node, Graph& graph, const Key& key, operators::WeightPacking packing) {
+    ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(packing.bytes())}, memory_));
+    writes_.push_back(std::make_unique<Write>(std::move(packing), packed));
+    return take_place(node, graph, key, std::move(packed));
+  }
+
+  // Of 8-bit weights: `pack` writes so many bytes.
+  template <class Pack>
+  Result<bool> replace_bytes(Node& node, Graph& graph, const Key& key, size_t bytes, Pack&& pack) {
+    ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}, memory_));
+    byte_writes_.push_back([packed, pack = std::forward<Pack>(pack)]() mutable { pack(packed.mutable_raw()); });
+    return take_place(node, graph, key, std::move(packed));
+  }
+
+  bool take_place(Node& node, Graph& graph, const Key& key, Tensor packed) {
     const std::string name = graph.value(node.inputs[1]).name;
     node.inputs[1] = passes::NewValues(graph).constant(name, "_packed", std::move(packed));
     packed_.emplace(key, node.inputs[1]);
     return true;
+  }
+
+  bool reuse(Node& node, const Key& key) const {
+    const auto known = packed_.find(key);
+    if (known != packed_.end()) node.inputs[1] = known->second;
+    return known != packed_.end();
   }
 
   Result<bool> pack_matrix(Node& node, Graph& graph, const Tensor& w) {
@@ -125,10 +164,9 @@ class WeightPacker::Planner {
     node.set("k", k);
     node.set("n", n);
     node.set("factors", std::string(name_of(factors_)));
-    return replace(node, graph, {&graph, node.inputs[1], -1, 0}, dense_kernels().packed_matrix_bytes(k, n, factors_),
-                   [w, k, n, factors = factors_](void* to) {
-                     dense_kernels().pack_matrix(w.data<float>(), n, 1, k, n, nullptr, factors, to);
-                   });
+    const Key key{&graph, node.inputs[1], -1, 0};
+    if (reuse(node, key)) return true;
+    return replace(node, graph, key, operators::WeightPacking::matrix(StridedFloats::of(w), k, n, factors_));
   }
 
   Result<bool> pack_quantised(Node& node, Graph& graph, const Tensor& w) {
@@ -137,39 +175,45 @@ class WeightPacker::Planner {
     if (node.op_type == "QuantisedMatMul") {
       if (w.rank() != 2) return false;
       const int64_t k = w.dim(0), n = w.dim(1);
-      return replace(node, graph, {&graph, node.inputs[1], -2, 0}, kernels.packed_matrix_bytes(k, n),
-                     [w, k, n, &kernels](void* to) { kernels.pack_matrix(w.data<int8_t>(), n, 1, k, n, to); });
+      const Key key{&graph, node.inputs[1], -2, 0};
+      if (reuse(node, key)) return true;
+      return replace_bytes(node, graph, key, kernels.packed_matrix_bytes(k, n),
+                           [w, k, n, &kernels](void* to) { kernels.pack_matrix(w.data<int8_t>(), n, 1, k, n, to); });
     }
     const auto shape = w.rank() > 2 ? conv_shape(graph, node, w) : std::nullopt;
     if (!shape) return false;
-    return replace(node, graph, {&graph, node.inputs[1], -3, shape->groups}, kernels.packed_conv_bytes(*shape),
-                   [w, shape = *shape, &kernels](void* to) { kernels.pack_conv(w.data<int8_t>(), shape, to); });
+    const Key key{&graph, node.inputs[1], -3, shape->groups};
+    if (reuse(node, key)) return true;
+    return replace_bytes(node, graph, key, kernels.packed_conv_bytes(*shape),
+                         [w, shape = *shape, &kernels](void* to) { kernels.pack_conv(w.data<int8_t>(), shape, to); });
   }
 
   Result<bool> pack_conv(Node& node, Graph& graph, const Tensor& w) {
     if (w.rank() < 3 || w.size() == 0) return false;
     const auto shape = conv_shape(graph, node, w);
     if (!shape) return false;
-    const auto& kernels = dense_kernels();
-    const ConvAlgorithm algorithm = kernels.choose_conv(*shape, factors_);
+    const ConvAlgorithm algorithm = dense_kernels().choose_conv(*shape, factors_);
     const Factors factors = algorithm == ConvAlgorithm::Direct ? factors_ : Factors::F32;
     node.set("out_channels", shape->out_channels);
     node.set("algorithm", std::string(name_of(algorithm)));
     node.set("factors", std::string(name_of(factors)));
-    return replace(node, graph, {&graph, node.inputs[1], static_cast<int>(algorithm), shape->groups},
-                   kernels.packed_conv_bytes(*shape, algorithm, factors),
-                   [w, shape = *shape, algorithm, factors](void* to) {
-                     dense_kernels().pack_conv(w.data<float>(), shape, nullptr, algorithm, factors, to);
-                   });
+    const Key key{&graph, node.inputs[1], static_cast<int>(algorithm), shape->groups};
+    if (reuse(node, key)) return true;
+    return replace(node, graph, key, operators::WeightPacking::conv(StridedFloats::of(w), *shape, algorithm, factors));
   }
 
-  Factors factors_;
-  std::map<Key, ValueId> packed_;
   struct Write {
-    size_t bytes;
-    std::function<void()> run;  // holds the plain and the packed tensor
+    Write(operators::WeightPacking how, Tensor where) : packing(std::move(how)), to(where), left(packing.parts()) {}
+    operators::WeightPacking packing;
+    Tensor to;
+    std::atomic<int> left;  // parts still to be packed
   };
-  std::vector<Write> writes_;
+
+  Factors factors_;
+  PackedMemory memory_;
+  std::map<Key, ValueId> packed_;
+  std::vector<std::unique_ptr<Write>> writes_;
+  std::vector<std::function<void()>> byte_writes_;  // each holds the plain and the packed tensor
 };
 
 WeightPacker::WeightPacker(Factors factors) : planner_(std::make_unique<Planner>(factors)) {}
@@ -179,8 +223,8 @@ passes::Pack WeightPacker::pass() {
   return [this](Node& node, Graph& graph) { return planner_->pack(node, graph); };
 }
 
-void WeightPacker::write(ops::cpu::ThreadPool& pool) {
-  planner_->write(pool);
+Result<> WeightPacker::write(ops::cpu::ThreadPool& pool) {
+  return planner_->write(pool);
 }
 
 }  // namespace hearth::runtime

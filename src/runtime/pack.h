@@ -11,7 +11,7 @@
 namespace hearth::runtime {
 
 // The pass decides how each weight is packed and makes room for it; write() fills all the rooms at once, on all
-// threads.
+// threads, and gives the pages of model files that it has read back to the system.
 class WeightPacker {
  public:
   // `factors`: the type of the packed numbers, where the algorithm has a choice. Weights that several nodes share are
@@ -23,8 +23,8 @@ class WeightPacker {
 
   // For passes::Options::pack; refers to this.
   passes::Pack pass();
-  // Until then the packed constants hold nothing. Once, when the passes are through.
-  void write(ops::cpu::ThreadPool& pool);
+  // Until then the packed constants hold nothing. Once, when the passes are through. Limit when there is no memory.
+  Result<> write(ops::cpu::ThreadPool& pool);
 
  private:
   class Planner;

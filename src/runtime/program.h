@@ -64,6 +64,9 @@ struct GraphProgram {
 // in the program and in the model's graph.
 Result<std::unique_ptr<GraphProgram>> compile(graph::Model& model, const CustomOperators& custom, bool drop_weights);
 
+// Constants of the program that were put off and that a kernel will look at are written out, on all threads.
+Result<> write_deferred(const GraphProgram& program, ops::cpu::ThreadPool& pool);
+
 struct OpTiming {
   const Step* step;
   std::chrono::steady_clock::time_point begin, end;

@@ -227,12 +227,12 @@ Result<> Session::prepare(const CompiledCache* cache) {
   pass_options.pack = packer.pass();
   ASSIGN_OR_RETURN(report_, passes::run_passes(model_, pass_options));
   const auto begin = std::chrono::steady_clock::now();
-  packer.write(pool_);
+  TRY(packer.write(pool_));
   for (passes::PassReport& pass : report_.passes)
     if (pass.name == "pack_weights") pass.time += std::chrono::steady_clock::now() - begin;
   if (cache != nullptr) store(*cache);
   ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
-  return {};
+  return write_deferred(*program_, pool_);
 }
 
 Result<> Session::adopt() {
@@ -244,7 +244,7 @@ Result<> Session::adopt() {
   report_.nodes_before = report_.nodes_after = model_.graph.nodes.size();
   from_cache_ = true;
   ASSIGN_OR_RETURN(program_, compile(model_, options_.custom, !options_.keep_weights));
-  return {};
+  return write_deferred(*program_, pool_);
 }
 
 void Session::store(const CompiledCache& cache) const {
@@ -253,7 +253,7 @@ void Session::store(const CompiledCache& cache) const {
   graph::Graph& graph = written.graph;
   for (size_t i = 0; i < graph.inputs.size(); ++i) graph.value(graph.inputs[i]).type = input_types_[i];
   for (size_t i = 0; i < graph.outputs.size(); ++i) graph.value(graph.outputs[i]).type = outputs_[i].type;
-  cache.store(std::move(written));
+  cache.store(std::move(written), options_.cache_bytes);
 }
 
 Result<std::vector<Value>> Session::bind(std::span<const Feed> feeds) const {

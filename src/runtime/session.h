@@ -36,8 +36,9 @@ struct SessionOptions {
   std::map<std::string, graph::Shape> input_shapes;  // sizes fixed at creation
   // The first size of every input in input_shapes (of every input when that is empty) stays open.
   bool dynamic_batch = false;
-  Precision precision = Precision::F32;  // BF16 needs level All with the pass pack_weights
-  std::filesystem::path cache_dir;       // where compiled models are kept (compiled_cache.h); empty: nowhere
+  Precision precision = Precision::F32;      // BF16 needs level All with the pass pack_weights
+  std::filesystem::path cache_dir;           // where compiled models are kept (compiled_cache.h); empty: nowhere
+  uint64_t cache_bytes = uint64_t{4} << 30;  // of all compiled models in cache_dir; 0: no limit
 };
 
 struct RunOptions {

@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 #include "tensor/dtype.h"
@@ -102,7 +104,65 @@ Result<Tensor> Tensor::allocate(DType dtype, const Dims& dims, TensorMemory& mem
   return tensor;
 }
 
-Tensor Tensor::borrow(const void* data, DType dtype, const Dims& dims, std::shared_ptr<const void> owner) {
+namespace {
+
+// The elements of a deferred tensor, shared by all handles to it.
+struct Deferred {
+  explicit Deferred(StridedFloats made_of) : elements(std::move(made_of)) {}
+  StridedFloats elements;
+  std::mutex lock;
+  std::shared_ptr<std::byte> room;          // under `lock`
+  std::atomic<const void*> data = nullptr;  // room's, once it is filled
+};
+
+Result<const void*> written(Deferred& deferred) {
+  const void* data = deferred.data.load(std::memory_order_acquire);
+  if (data != nullptr) return data;
+  const std::scoped_lock held(deferred.lock);
+  if (deferred.room != nullptr) return deferred.room.get();
+  const StridedFloats& elements = deferred.elements;
+  ASSIGN_OR_RETURN(auto room, heap_memory().allocate(static_cast<size_t>(elements.size()) * sizeof(float)));
+  elements.write(reinterpret_cast<float*>(room.get()));
+  elements.release();
+  deferred.room = std::move(room);
+  deferred.data.store(deferred.room.get(), std::memory_order_release);
+  return deferred.room.get();
+}
+
+Deferred& deferred_of(const std::shared_ptr<const void>& owner) {
+  return *static_cast<Deferred*>(const_cast<void*>(owner.get()));
+}
+
+}  // namespace
+
+Tensor Tensor::defer(StridedFloats elements, const Dims& dims) {
+  const auto count = count_elements(dims);
+  CHECK(count && *count > 0 && *count == elements.size());
+  Tensor tensor;
+  tensor.data_ = elements.from;
+  tensor.owner_ = std::make_shared<Deferred>(std::move(elements));
+  tensor.dims_ = dims;
+  tensor.size_ = *count;
+  tensor.borrowed_ = tensor.deferred_ = true;
+  return tensor;
+}
+
+const StridedFloats* Tensor::deferred() const {
+  return deferred_ ? &deferred_of(owner_).elements : nullptr;
+}
+
+Result<> Tensor::write_out() const {
+  if (deferred_) TRY(written(deferred_of(owner_)));
+  return {};
+}
+
+const void* Tensor::written_out() const {
+  const auto data = written(deferred_of(owner_));
+  CHECK(data);  // who must be able to say that there is no memory calls write_out()
+  return *data;
+}
+
+Tensor Tensor::borrow(const void* data, DType dtype, const Dims& dims, std::shared_ptr<const void> owner, bool mapped) {
   static constexpr std::byte kNothing[1] = {};
   const auto count = count_elements(dims);
   CHECK(count);
@@ -113,6 +173,7 @@ Tensor Tensor::borrow(const void* data, DType dtype, const Dims& dims, std::shar
   tensor.size_ = *count;
   tensor.dtype_ = dtype;
   tensor.borrowed_ = true;
+  tensor.mapped_ = mapped;
   return tensor;
 }
 
@@ -129,7 +190,7 @@ Result<Tensor> Tensor::clone(TensorMemory& memory) const {
   if (dtype_ == DType::String)
     std::ranges::copy(strings(), copy.mutable_data<std::string>());
   else if (size_ > 0)
-    std::memcpy(copy.mutable_raw(), data_, bytes());
+    std::memcpy(copy.mutable_raw(), raw(), bytes());
   return copy;
 }
 

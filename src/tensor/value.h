@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "tensor/dtype.h"
+#include "tensor/strided_floats.h"
 #include "tensor/tensor.h"
 
 namespace hearth {
@@ -67,7 +68,12 @@ class Tensor {
   // Dense, row-major, uninitialised (strings: empty).
   static Result<Tensor> allocate(DType dtype, const Dims& dims, TensorMemory& memory = heap_memory());
   // Elements owned by somebody else: `owner` keeps them alive (null: the caller promises to). Not writable.
-  static Tensor borrow(const void* data, DType dtype, const Dims& dims, std::shared_ptr<const void> owner);
+  // `mapped`: they are bytes of a MappedFile.
+  static Tensor borrow(const void* data, DType dtype, const Dims& dims, std::shared_ptr<const void> owner,
+                       bool mapped = false);
+  // Float32 elements that are written out, in memory of the heap, when somebody looks at them for the first time.
+  // Whoever can do with deferred() instead spares that. Not writable. As many numbers as the sizes say (CHECK).
+  static Tensor defer(StridedFloats elements, const Dims& dims);
   // Small tensors from values; CHECKs that the count matches. For constants and tests.
   template <class T>
   static Tensor of(DType dtype, const Dims& dims, std::span<const T> values);
@@ -80,11 +86,16 @@ class Tensor {
   int64_t size() const { return size_; }  // elements
   size_t bytes() const { return static_cast<size_t>(bytes_of(dtype_, size_)); }
 
-  const void* raw() const { return data_; }
+  const void* raw() const { return deferred_ ? written_out() : data_; }
+  // What the elements are made of; nullptr when they were never put off.
+  const StridedFloats* deferred() const;
+  // Writes deferred elements out now; Limit when there is no memory, which the first look could not tell. Thread-safe.
+  Result<> write_out() const;
+  bool mapped() const { return mapped_; }
   void* mutable_raw() { return const_cast<void*>(data_); }  // only when writable()
   template <class T>
   const T* data() const {
-    return static_cast<const T*>(data_);
+    return static_cast<const T*>(raw());
   }
   template <class T>
   T* mutable_data() {
@@ -97,16 +108,19 @@ class Tensor {
   // The same elements under other sizes; the product must be equal (CHECK).
   Tensor reshaped(const Dims& dims) const;
   Result<Tensor> clone(TensorMemory& memory = heap_memory()) const;
-  HearthTensor view() const { return hearth::view(data_, dtype_, dims_); }
+  HearthTensor view() const { return hearth::view(raw(), dtype_, dims_); }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
  private:
+  const void* written_out() const;
+
   const void* data_ = nullptr;         // never null for a tensor that exists, even an empty one
   std::shared_ptr<const void> owner_;  // shared: outputs, views and constants outlive the run that made them
   Dims dims_;
   int64_t size_ = 0;
   DType dtype_ = DType::F32;
-  bool borrowed_ = false;
+  bool borrowed_ = false, mapped_ = false;
+  bool deferred_ = false;  // owner_ is what is put off, data_ means nothing
 };
 
 struct Sequence;

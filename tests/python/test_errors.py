@@ -172,6 +172,7 @@ class Options(Checks):
         self.raises(rt.InvalidArgument, "got 'ab', need a list", make, {"x": "ab"})
         self.raises(rt.InvalidArgument, "input_shapes; got list, need a dict", make, [1])
         self.raises(rt.InvalidArgument, "cache_dir; got dict, need the path", rt.CompileOptions, {"x": [1, 4]})
+        self.raises(rt.InvalidArgument, "cache_limit_mb; got -1, need", rt.CompileOptions, None, None, False, -1)
 
     def test_symbols(self):
         options = rt.SessionOptions()

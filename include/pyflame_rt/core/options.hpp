@@ -62,6 +62,9 @@ struct CompileOptions {
   // Folder where the compiled model is kept: the next session of the same model, options, build and processor maps it
   // instead of compiling. "": none. A file there that is broken or of another build is made again.
   std::string cache_dir;
+  // Of all compiled models in cache_dir together; 0: no limit. When a new one makes them more, those that were not used
+  // for longest are removed.
+  int64_t cache_limit_mb = 4096;
 };
 
 // Stops a run from another thread. Copies are the same token.

@@ -46,7 +46,7 @@ Result<ExternalData::File> ExternalData::open(std::string_view location) {
     ASSIGN_OR_RETURN(auto map, MappedFile::open(path));
     const auto mapped = std::make_shared<const MappedFile>(std::move(map));
     mapped_bytes_ += mapped->bytes().size();
-    known = by_path_.emplace(path, File{mapped->bytes(), mapped}).first;
+    known = by_path_.emplace(path, File{mapped->bytes(), mapped, true}).first;
   }
   by_location_.emplace(location, known->second);
   return known->second;

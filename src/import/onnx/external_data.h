@@ -19,6 +19,7 @@ class ExternalData {
   struct File {
     std::span<const std::byte> bytes;
     std::shared_ptr<const void> owner;  // shared: constants keep their file alive after the reader is gone
+    bool mapped = false;                // the bytes of a MappedFile
   };
 
   // Empty: there is no folder, every use is an error.

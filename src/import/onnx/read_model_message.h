@@ -12,8 +12,9 @@
 
 namespace hearth::import::onnx {
 
-// `owner` as in read_onnx; `name` is how errors call the bytes when they are no model at all.
-Result<graph::Model> read_model_message(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                        ExternalData& external, const OnnxLimits& limits, std::string_view name);
+// `message`: the bytes, their owner as in read_onnx, and whether they are a file's. `name` is how errors call them when
+// they are no model at all.
+Result<graph::Model> read_model_message(ExternalData::File message, ExternalData& external, const OnnxLimits& limits,
+                                        std::string_view name);
 
 }  // namespace hearth::import::onnx

@@ -118,8 +118,9 @@ uint64_t random_seed() {
 
 }  // namespace
 
-Result<Model> read_model_message(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                 ExternalData& external, const OnnxLimits& limits, std::string_view name) {
+Result<Model> read_model_message(ExternalData::File message, ExternalData& external, const OnnxLimits& limits,
+                                 std::string_view name) {
+  const std::span<const std::byte> bytes = message.bytes;
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   Model model;
   ModelParts parts;
@@ -134,15 +135,18 @@ Result<Model> read_model_message(std::span<const std::byte> bytes, std::shared_p
   for (const std::string_view opset : parts.opsets) TRY(read_opset(opset, model.opsets));
   if (model.ir_version < kFirstIrVersionWithOpsets) model.opsets.emplace("", 1);
   for (const std::string_view entry : parts.metadata) TRY(read_metadata(entry, limits, model));
-  ModelReading reading{
-      .limits = limits,
-      .tensors = {.borrow = true, .owner = owner, .external = &external, .max_string_bytes = limits.max_string_bytes},
-      .hash_seed = random_seed()};
+  ModelReading reading{.limits = limits,
+                       .tensors = {.borrow = true,
+                                   .owner = message.owner,
+                                   .mapped = message.mapped,
+                                   .external = &external,
+                                   .max_string_bytes = limits.max_string_bytes},
+                       .hash_seed = random_seed()};
   TRY(read_functions(parts, reading, model));
   ASSIGN_OR_RETURN(model.graph, read_graph(parts.graph, reading));
   model.backing = external.owners();
   model.external_files = external.paths();
-  if (owner) model.backing.push_back(std::move(owner));
+  if (message.owner) model.backing.push_back(std::move(message.owner));
   return model;
 }
 
@@ -158,7 +162,7 @@ Result<Model> read_onnx(const std::filesystem::path& path, const OnnxLimits& lim
   std::filesystem::path folder = path.parent_path();
   if (folder.empty()) folder = ".";
   onnx::ExternalData external(folder);
-  auto model = onnx::read_model_message(file->bytes(), file, external, limits, path.string());
+  auto model = onnx::read_model_message({file->bytes(), file, true}, external, limits, path.string());
   if (!model && !model.error().message.contains(path.string()))
     model.error().message += fmt::format(" (in {})", path.string());
   return model;
@@ -167,7 +171,7 @@ Result<Model> read_onnx(const std::filesystem::path& path, const OnnxLimits& lim
 Result<Model> read_onnx(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                         const std::filesystem::path& folder, const OnnxLimits& limits) {
   onnx::ExternalData external(folder);
-  return onnx::read_model_message(bytes, std::move(owner), external, limits, "bytes");
+  return onnx::read_model_message({bytes, std::move(owner), false}, external, limits, "bytes");
 }
 
 }  // namespace hearth::import

@@ -167,16 +167,28 @@ uint64_t needed_bytes(const Head& head) {
   return packed_bytes(head.dtype, head.elements);
 }
 
-// `bytes` is exactly as long as the elements need.
+// Below this a copy costs less than what puts it off.
+constexpr size_t kDeferredBytes = 16 << 10;
+
+// `bytes` is exactly as long as the elements need; `mapped`: a file's.
 Result<Tensor> take_raw(std::string_view bytes, const Head& head, bool borrow, const std::shared_ptr<const void>& owner,
-                        ExternalData* charged) {
+                        bool mapped, ExternalData* charged) {
   const auto aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignment_of(head.dtype) == 0;
   const bool whole_bytes = bits_of(head.dtype) >= 8;
   // Any byte but 0 and 1 in a bool is undefined to a compiler.
   const bool valid = head.dtype != DType::Bool || std::ranges::all_of(bytes, [](char c) { return c == 0 || c == 1; });
   if (borrow && aligned && whole_bytes && valid && head.elements > 0)
-    return Tensor::borrow(bytes.data(), head.dtype, head.dims, owner);
+    return Tensor::borrow(bytes.data(), head.dtype, head.dims, owner, mapped);
   if (charged != nullptr) TRY(charged->charge_copy(static_cast<size_t>(bytes_of(head.dtype, head.elements))));
+  if (borrow && head.dtype == DType::F32 && bytes.size() >= kDeferredBytes) {
+    StridedFloats there;
+    there.from = reinterpret_cast<const std::byte*>(bytes.data());
+    there.owner = owner;
+    there.source = {there.from, bytes.size()};
+    there.mapped = mapped;
+    there.axes = {{.size = head.elements, .stride = 1}};
+    return Tensor::defer(std::move(there), head.dims);
+  }
   ASSIGN_OR_RETURN(Tensor tensor, Tensor::allocate(head.dtype, head.dims));
   if (!whole_bytes)
     unpack(bytes, head.dtype, head.elements, tensor.mutable_data<uint8_t>());
@@ -201,7 +213,7 @@ Result<Tensor> read_external(const Head& head, const TensorSource& source) {
                 quote_bytes(head.location), file.bytes.size(), needed, offset);
   const auto* data = reinterpret_cast<const char*>(file.bytes.data());
   return take_raw({data + (data == nullptr ? 0 : offset), static_cast<size_t>(needed)}, head, true, file.owner,
-                  source.external);
+                  file.mapped, source.external);
 }
 
 std::unexpected<Error> wrong_count(const Head& head, uint64_t got, uint64_t needed) {
@@ -333,7 +345,7 @@ Result<Tensor> read_data(std::string_view bytes, const Head& head, const TensorS
   if (head.raw.size() != needed_bytes(head))
     return fail(ErrorKind::Invalid, "[onnx] raw_data; got {} bytes, need {} for {} of {}", head.raw.size(),
                 needed_bytes(head), to_string(head.dims), to_string(head.dtype));
-  return take_raw(head.raw, head, source.borrow, source.owner, nullptr);
+  return take_raw(head.raw, head, source.borrow, source.owner, source.mapped, nullptr);
 }
 
 Result<> check_indices(const graph::SparseTensor& sparse) {

@@ -15,11 +15,13 @@ namespace hearth::import::onnx {
 struct TensorSource {
   bool borrow = false;                // constants may point into the message's bytes, which `owner` keeps alive
   std::shared_ptr<const void> owner;  // null: the caller promises to
+  bool mapped = false;                // they are those of a MappedFile
   ExternalData* external = nullptr;   // null: a tensor that names external data is an error
   size_t max_string_bytes = 0;        // of one element of a string tensor
 };
 
-// Borrows raw little-endian bytes that are aligned for their type, decodes everything else. `name` is the proto's and
+// Borrows raw little-endian bytes: float32 at any address (Tensor::defer), other types where they are aligned; decodes
+// everything else. `name` is the proto's and
 // points into `bytes`.
 struct NamedTensor {
   std::string_view name;

@@ -100,10 +100,11 @@ Result<> verify_weights(const Sections& sections) {
   return {};
 }
 
-Result<graph::Model> read_model(Bytes bytes, std::shared_ptr<const void> owner, const OnnxLimits& limits) {
-  ASSIGN_OR_RETURN(const Sections sections, find_sections(bytes));
-  onnx::ExternalData weights(std::string(kWeightsLocation), {sections.weights, owner});
-  auto model = onnx::read_model_message(sections.model, std::move(owner), weights, limits, "the model's section");
+Result<graph::Model> read_model(onnx::ExternalData::File file, const OnnxLimits& limits) {
+  ASSIGN_OR_RETURN(const Sections sections, find_sections(file.bytes));
+  onnx::ExternalData weights(std::string(kWeightsLocation), {sections.weights, file.owner, file.mapped});
+  auto model = onnx::read_model_message({sections.model, std::move(file.owner), file.mapped}, weights, limits,
+                                        "the model's section");
   if (model) return model;
   Error error = std::move(model).error();
   if (error.message.starts_with(onnx::kWhere)) error.message.erase(0, onnx::kWhere.size());
@@ -131,12 +132,12 @@ bool is_pfm(std::span<const std::byte> bytes) {
 
 Result<graph::Model> read_pfm(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                               const OnnxLimits& limits) {
-  return pfm::read_model(bytes, std::move(owner), limits);
+  return pfm::read_model({bytes, std::move(owner), false}, limits);
 }
 
 Result<graph::Model> read_pfm(const std::filesystem::path& path, const OnnxLimits& limits) {
   ASSIGN_OR_RETURN(const auto file, pfm::open(path));
-  return pfm::naming(path, pfm::read_model(file->bytes(), file, limits));
+  return pfm::naming(path, pfm::read_model({file->bytes(), file, true}, limits));
 }
 
 Result<> verify_pfm(const std::filesystem::path& path) {

@@ -1,6 +1,7 @@
 #include "operators/array/gather.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "operators/arguments.h"
 #include "operators/array/array_kernels.h"
@@ -136,18 +137,24 @@ Result<> run_gather(Call& call) {
   for (int i = 0; i < axis; ++i) outer *= data->dim(i);
   for (int i = axis + 1; i < data->rank(); ++i) run *= data->dim(i);
   const int64_t count = places.size(), stride = data->dim(axis) * run;
+  // Rows of a table of embeddings come from where the model's file has them, at any address.
+  const StridedFloats* put_off = data->deferred();
+  const std::byte* stored = put_off != nullptr ? put_off->dense() : nullptr;
+  if (stored == nullptr) stored = data->data<std::byte>();
   with_storage(data->dtype(), [&]<class T>() {
-    const T* from = data->data<T>();
     const auto* place = places.data<int64_t>();
     T* to = output->mutable_data<T>();
     call.parallel(outer * count, std::max<int64_t>(1, kGrainElements / run), [&](int64_t begin, int64_t end) {
       int64_t row = begin / count, column = begin % count;
       for (int64_t i = begin; i < end; ++i) {
-        const T* source = from + row * stride + place[column] * run;
-        if (run == 1)
-          to[i] = *source;
+        const int64_t at = row * stride + place[column] * run;
+        if constexpr (std::is_same_v<T, std::string>)
+          std::copy_n(data->data<T>() + at, run, to + i * run);
+        else if (run == 1)
+          std::memcpy(to + i, stored + at * static_cast<int64_t>(sizeof(T)), sizeof(T));
         else
-          std::copy_n(source, run, to + i * run);
+          std::memcpy(to + i * run, stored + at * static_cast<int64_t>(sizeof(T)),
+                      static_cast<size_t>(run) * sizeof(T));
         if (++column == count) column = 0, ++row;
       }
     });

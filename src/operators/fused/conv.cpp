@@ -1,4 +1,5 @@
 #include "operators/fused/conv_plan.h"
+#include "operators/pack_weight.h"
 
 namespace hearth::operators::fused {
 
@@ -83,11 +84,10 @@ Result<std::unique_ptr<Prepared>> prepare_conv(const graph::Node& node, int64_t,
   const ConvShape shape = weight_shape(*plan, plan->channels);
   plan->factors = Factors::F32;
   plan->algorithm = kernels.choose_conv(shape, plan->factors);
-  const size_t bytes = kernels.packed_conv_bytes(shape, plan->algorithm, plan->factors);
-  ASSIGN_OR_RETURN(plan->packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_conv(w->data<float>(), shape, nullptr, plan->algorithm, plan->factors, plan->packed.mutable_raw());
+  ASSIGN_OR_RETURN(plan->packed,
+                   WeightPacking::conv(StridedFloats::of(*w), shape, plan->algorithm, plan->factors).pack());
   plan->replaces = 1u << 1;
-  plan->bytes = bytes;
+  plan->bytes = plan->packed.bytes();
   return plan;
 }
 

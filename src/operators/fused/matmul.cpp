@@ -1,4 +1,5 @@
 #include "operators/fused/plan.h"
+#include "operators/pack_weight.h"
 
 namespace hearth::operators::fused {
 
@@ -42,9 +43,7 @@ Result<std::unique_ptr<Prepared>> prepare_matmul(const graph::Node& node, int64_
     return fail(ErrorKind::Invalid, "factor B; got {}{}, need f32[{}, {}] or packed bytes", to_string(b->dtype()),
                 to_string(b->dims()), plan->k, plan->n);
   plan->factors = Factors::F32;
-  ASSIGN_OR_RETURN(plan->packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_matrix(b->data<float>(), plan->n, 1, plan->k, plan->n, nullptr, plan->factors,
-                      plan->packed.mutable_raw());
+  ASSIGN_OR_RETURN(plan->packed, WeightPacking::matrix(StridedFloats::of(*b), plan->k, plan->n, plan->factors).pack());
   plan->replaces = 1u << 1;
   plan->bytes = bytes;
   return plan;

@@ -1,7 +1,9 @@
 #include "operators/matrix/dense_product.h"
 
 #include <algorithm>
+#include <array>
 
+#include "operators/pack_weight.h"
 #include "ops/cpu/thread_pool.h"
 
 namespace hearth::operators {
@@ -31,13 +33,20 @@ Result<Tensor> pack_matrix(const float* b, int64_t row_stride, int64_t column_st
   return panels;
 }
 
-Result<std::unique_ptr<Prepared>> pack_right_factor(const Tensor& tensor, int64_t row_stride, int64_t column_stride,
-                                                    int64_t k, int64_t n) {
+Result<std::unique_ptr<Prepared>> pack_right_factor(const Tensor& tensor, bool transposed, int64_t k, int64_t n) {
   if (tensor.dtype() != DType::F32 || k == 0 || n == 0) return nullptr;
+  StridedFloats b = StridedFloats::of(tensor);
+  constexpr int64_t kSwapped[] = {1, 0};
+  const auto turned = [&] { return !transposed || b.permute(1, std::array{n, k}, kSwapped); };
+  if (!turned()) {  // its elements can always be seen so
+    ASSIGN_OR_RETURN(const Tensor written, tensor.clone());
+    b = StridedFloats::of(written);
+    CHECK(turned());
+  }
   auto packed = std::make_unique<PackedMatrix>();
   packed->k = k;
   packed->n = n;
-  ASSIGN_OR_RETURN(packed->panels, pack_matrix(tensor.data<float>(), row_stride, column_stride, k, n));
+  ASSIGN_OR_RETURN(packed->panels, WeightPacking::matrix(std::move(b), k, n, Factors::F32).pack());
   packed->bytes = packed->panels.bytes();
   packed->replaces = 1u << 1;
   return packed;
@@ -123,11 +132,9 @@ Result<std::unique_ptr<Prepared>> pack_conv_weight(const graph::Node& node, cons
   packed->dims = weight.dims();
   packed->groups = groups;
   packed->algorithm = kernels.choose_conv(shape, Factors::F32);
-  const size_t bytes = kernels.packed_conv_bytes(shape, packed->algorithm, Factors::F32);
-  ASSIGN_OR_RETURN(packed->panels, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}));
-  kernels.pack_conv(weight.data<float>(), shape, nullptr, packed->algorithm, Factors::F32,
-                    packed->panels.mutable_raw());
-  packed->bytes = bytes;
+  ASSIGN_OR_RETURN(packed->panels,
+                   WeightPacking::conv(StridedFloats::of(weight), shape, packed->algorithm, Factors::F32).pack());
+  packed->bytes = packed->panels.bytes();
   packed->replaces = 1u << 1;
   return packed;
 }

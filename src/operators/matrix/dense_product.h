@@ -18,9 +18,8 @@ struct PackedMatrix final : Prepared {
 // Element [row, column] of b is data[row * row_stride + column * column_stride].
 Result<Tensor> pack_matrix(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n,
                            TensorMemory& memory = heap_memory());
-// nullptr when the tensor is not f32 or has no elements.
-Result<std::unique_ptr<Prepared>> pack_right_factor(const Tensor& tensor, int64_t row_stride, int64_t column_stride,
-                                                    int64_t k, int64_t n);
+// Of a tensor [k, n], or [n, k] transposed; nullptr when it is not f32 or has no elements.
+Result<std::unique_ptr<Prepared>> pack_right_factor(const Tensor& tensor, bool transposed, int64_t k, int64_t n);
 
 // Rows below which packing a factor for one product costs more than it gives.
 inline constexpr int64_t kPackedRows = 4;

@@ -178,7 +178,7 @@ Result<std::unique_ptr<Prepared>> prepare_gemm(const graph::Node& node, int64_t,
   if (b == nullptr || b->rank() != 2) return nullptr;
   const bool transposed = node.int_or("transB", 0) != 0;
   const int64_t k = b->dim(transposed ? 1 : 0), n = b->dim(transposed ? 0 : 1);
-  return pack_right_factor(*b, transposed ? 1 : n, transposed ? k : 1, k, n);
+  return pack_right_factor(*b, transposed, k, n);
 }
 
 }  // namespace hearth::operators

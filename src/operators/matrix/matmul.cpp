@@ -76,7 +76,7 @@ Result<std::unique_ptr<Prepared>> prepare_matmul(const graph::Node&, int64_t,
                                                  std::span<const Tensor* const> constants) {
   const Tensor* b = constants.size() > 1 ? constants[1] : nullptr;
   if (b == nullptr || b->rank() != 2) return nullptr;
-  return pack_right_factor(*b, b->dim(1), 1, b->dim(0), b->dim(1));
+  return pack_right_factor(*b, false, b->dim(0), b->dim(1));
 }
 
 }  // namespace hearth::operators

@@ -89,6 +89,9 @@ struct AttentionJob {
   AttentionStrides out_strides;
 };
 
+// A whole number of panels of every instruction set.
+inline constexpr int64_t kPackedColumns = 96;
+
 struct DenseKernels {
   Isa isa;
 
@@ -96,6 +99,8 @@ struct DenseKernels {
   size_t (*packed_matrix_bytes)(int64_t k, int64_t n, Factors factors);
   // Element [row k, column n] is b[k * row_stride + n * column_stride], times scale[n] (nullptr: none) before it is
   // rounded. Writes exactly packed_matrix_bytes.
+  // b need not be aligned. Columns may be packed in parts, at the same time: those from a multiple of kPackedColumns on
+  // go to where so many columns end, packed_matrix_bytes(k, column, factors).
   void (*pack_matrix)(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n,
                       const float* scale, Factors factors, void* packed);
   size_t (*matmul_scratch)(const MatmulJob& job, int threads);
@@ -106,6 +111,8 @@ struct DenseKernels {
   size_t (*packed_conv_bytes)(const ConvShape& shape, ConvAlgorithm algorithm, Factors factors);
   // w[out_channels, channels / groups, kernel_height, kernel_width], dense, as ONNX has it, times scale[out_channels]
   // (nullptr: none) before it is rounded. Only channels, kernel and groups of the shape matter.
+  // Only for Depthwise w must be aligned. Output channels of one group may be packed in parts, as columns of a matrix:
+  // packed_conv_bytes of a shape that ends there says where they go.
   void (*pack_conv)(const float* w, const ConvShape& shape, const float* scale, ConvAlgorithm algorithm,
                     Factors factors, void* packed);
   size_t (*conv_scratch)(const ConvJob& job, int threads);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "graph/text.h"
 #include "import/onnx/write_onnx.h"
@@ -139,6 +141,44 @@ TEST_F(CompiledCacheTest, ChangedWeightsBesideTheModelAreNoticed) {
   EXPECT_TRUE(open()->from_cache());
   fs::last_write_time(source_.string() + ".data", fs::file_time_type::clock::now() + std::chrono::seconds(5));
   EXPECT_FALSE(open()->from_cache());
+}
+
+TEST_F(CompiledCacheTest, TheFolderStaysBoundedAndKeepsWhatWasUsedLast) {
+  const auto in_cache = [&](const std::string& stem) {
+    return std::ranges::any_of(files(),
+                               [&](const fs::path& path) { return path.filename().string().starts_with(stem); });
+  };
+  const auto compile = [&](const std::string& stem, uint64_t limit) {
+    source_ = folder_ / (stem + ".onnx");
+    if (!fs::exists(source_)) write();
+    const auto session = open({.cache_bytes = limit});
+    ASSERT_NE(session, nullptr);
+  };
+  const auto age = [&](const std::string& stem, int minutes) {
+    for (const fs::path& path : files())
+      if (path.filename().string().starts_with(stem))
+        fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::minutes(minutes));
+  };
+  constexpr uint64_t kPlenty = 1 << 30;
+  compile("first", kPlenty);
+  const uint64_t each = fs::file_size(files().at(0));
+  compile("second", kPlenty);
+  compile("third", kPlenty);
+  age("first", 30);
+  age("second", 20);
+  age("third", 10);
+  ASSERT_TRUE(write_file(folder_ / "cache" / "mine.pfm", std::string(4 * each, 'x')));
+  ASSERT_TRUE(write_file(folder_ / "cache" / "notes-0123456789abcdeg.pfm", std::string(4 * each, 'x')));
+  compile("first", kPlenty);  // used: now it is the youngest
+  compile("fourth", 3 * each + each / 2);
+  EXPECT_FALSE(in_cache("second"));
+  EXPECT_TRUE(in_cache("first") && in_cache("third") && in_cache("fourth"));
+  EXPECT_TRUE(in_cache("mine") && in_cache("notes")) << "not made here";
+  compile("fifth", 1);
+  EXPECT_TRUE(in_cache("fifth")) << "what was just written stays";
+  EXPECT_FALSE(in_cache("first") || in_cache("third") || in_cache("fourth"));
+  compile("sixth", 0);
+  EXPECT_TRUE(in_cache("fifth") && in_cache("sixth")) << "no limit";
 }
 
 TEST_F(CompiledCacheTest, BytesAreToldByTheirContent) {

@@ -1,8 +1,9 @@
-// What matrix products and convolutions share: packing into panels, and the walk over blocks of k, panels and row tiles
-// of one thread's share. A word is four bytes: a float, or two brain floats that belong to neighbouring k.
+// What matrix products and convolutions share: panels (dense_pack.h), and the walk over blocks of k, panels and row
+// tiles of one thread's share.
 #pragma once
 
 #include "ops/cpu/kernels/dense_entries.h"
+#include "ops/cpu/kernels/dense_pack.h"
 #include "ops/cpu/kernels/dense_tile.h"
 
 namespace hearth::ops::cpu {
@@ -33,9 +34,6 @@ inline int64_t ceil_div(int64_t a, int64_t b) {
 inline int64_t panels_of(int64_t n) {
   return ceil_div(n, kPanelRows);
 }
-inline int64_t words_of(int64_t k, Factors factors) {
-  return factors == Factors::BF16 ? (k + 1) / 2 : k;
-}
 inline size_t panel_bytes(int64_t k_words, int64_t n) {
   return static_cast<size_t>(panels_of(n) * kPanelRows * k_words) * 4;
 }
@@ -49,96 +47,6 @@ extern "C" void HEARTH_CPU_ENTRY(dense_product)(const void* product, int64_t pan
 
 namespace hearth::ops::cpu {
 namespace {
-
-// ---- packing
-
-// Column j, tap t, channel i lies at at[j * column_stride + t * tap_stride + i * channel_stride]; k runs over the taps,
-// and over the channels within each.
-struct PackSource {
-  const float* at = nullptr;
-  int64_t columns = 0, column_stride = 0;
-  int64_t taps = 1, tap_stride = 0;
-  int64_t channels = 0, channel_stride = 0;
-  const float* scale = nullptr;  // [columns] or nullptr
-};
-
-inline void gather_columns(const PackSource& s, int64_t column0, int64_t tap, int64_t channel, float* out) {
-  if (channel >= s.channels) {
-    memset(out, 0, sizeof(float) * kPanelRows);
-    return;
-  }
-  const int64_t n = smaller(kPanelRows, s.columns - column0);
-  const float* from = s.at + column0 * s.column_stride + tap * s.tap_stride + channel * s.channel_stride;
-  if (s.column_stride == 1)
-    memcpy(out, from, static_cast<size_t>(n) * sizeof(float));
-  else
-    for (int64_t j = 0; j < n; ++j) out[j] = from[j * s.column_stride];
-  if (s.scale != nullptr)
-    for (int64_t j = 0; j < n; ++j) out[j] *= s.scale[column0 + j];
-  for (int64_t j = n; j < kPanelRows; ++j) out[j] = 0;
-}
-
-// Columns whose numbers follow each other in memory, channel by channel: squares are transposed, every number is read
-// and written once.
-__attribute__((noinline)) inline void pack_long_columns(const PackSource& s, float* packed) {
-  constexpr int64_t L = kLanes, kRun = 16 * L;  // of a column before the vector beside it
-  const int64_t k = s.taps * s.channels;
-  for (int64_t column = 0; column < s.columns; column += kPanelRows)
-    for (int64_t run = 0; run < k; run += kRun)
-      for (int64_t lane = 0; lane < kPanelRows; lane += L) {
-        const int64_t columns = smaller(L, larger(0, s.columns - column - lane)), end = smaller(k, run + kRun);
-        const float* from = s.at + (column + lane) * s.column_stride;
-        const F scale = s.scale == nullptr || columns == 0
-                            ? fset(1.0f)
-                            : load_some(s.scale + column + lane, static_cast<int>(columns));
-        int64_t tap = run % s.taps;
-        float* to = packed + column * k + (tap * s.channels + run / s.taps) * kPanelRows + lane;
-        for (int64_t i = run; i < end; i += L) {
-          const int64_t n = smaller(L, end - i);
-          F square[kLanes];
-          if (columns == L && n == L) {
-#pragma GCC unroll 16
-            for (int64_t j = 0; j < L; ++j) square[j] = load(from + j * s.column_stride + i);
-          } else {
-            for (int64_t j = 0; j < L; ++j)
-              square[j] = j < columns ? load_some(from + j * s.column_stride + i, static_cast<int>(n)) : fzero();
-          }
-          transpose_square(square);
-          for (int64_t j = 0; j < n; ++j) {
-            store(to, mul(square[j], scale));
-            to += s.channels * kPanelRows;
-            if (++tap == s.taps) {
-              tap = 0;
-              to -= (k - 1) * kPanelRows;
-            }
-          }
-        }
-      }
-}
-
-inline void pack_panels(const PackSource& s, Factors factors, void* packed) {
-  if (factors == Factors::F32 && s.channel_stride == s.taps && (s.tap_stride == 1 || s.taps == 1))
-    return pack_long_columns(s, static_cast<float*>(packed));
-  auto* out = static_cast<float*>(packed);
-  alignas(64) float pair[2][kPanelRows];
-  alignas(64) Brain brain[2][kPanelRows];
-  for (int64_t column = 0; column < s.columns; column += kPanelRows)
-    for (int64_t tap = 0; tap < s.taps; ++tap)
-      for (int64_t i = 0; i < s.channels; i += factors == Factors::BF16 ? 2 : 1, out += kPanelRows) {
-        if (factors == Factors::F32) {
-          gather_columns(s, column, tap, i, out);
-          continue;
-        }
-        for (int64_t h = 0; h < 2; ++h) {
-          gather_columns(s, column, tap, i + h, pair[h]);
-          for (int64_t j = 0; j < kPanelRows; j += kLanes) store(brain[h] + j, load(pair[h] + j));
-        }
-        for (int64_t j = 0; j < kPanelRows; ++j) {
-          const uint32_t word = static_cast<uint32_t>(brain[1][j].bits) << 16 | brain[0][j].bits;
-          memcpy(out + j, &word, sizeof word);
-        }
-      }
-}
 
 // n floats as words of pairs, the last one filled up with zero.
 inline void round_to_pairs(const float* from, int64_t n, float* words, bool own) {
