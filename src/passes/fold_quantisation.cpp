@@ -85,6 +85,7 @@ Tensor byte_constant(const Quantisation& how, int32_t value) {
 
 // Does so: the value as elements.
 ValueId move_bytes(Matcher& matcher, ValueId id, const Quantisation& how) {
+  if (matcher.graph().value(id).type.dtype == how.dtype) return id;  // a Concat of the same value twice
   const int32_t at = matcher.producer(id);
   const Node& node = matcher.node(at);
   if (matcher.is(node, "DequantizeLinear")) return node.inputs[0];

@@ -305,7 +305,9 @@ std::optional<Node> summand(const Matcher& matcher, ValueId id) {
     return std::nullopt;
   Node made = product->clone();
   set_quantum(made, "between", back->how, {range("low"), range("high")});
-  std::erase_if(made.attributes, [](const graph::Attribute& attribute) { return attribute.name.starts_with("out_"); });
+  std::erase_if(made.attributes, [](const graph::Attribute& attribute) {
+    return attribute.name.starts_with("out_") && attribute.name != "out_channels";
+  });
   return made;
 }
 
