@@ -129,7 +129,7 @@ int launch_dense_matmul(void* stream_, const HearthOpCall* call) {
   const auto factors = static_cast<Factors>(a.factors);
   void* packed = area(stream, kScratchWeights, kernels.packed_matrix_bytes(k, n, factors));
   if (packed == nullptr) return HEARTH_NO_MEMORY;
-  kernels.pack_matrix(floats(w), w.strides[0], 1, k, n, factors, packed);
+  kernels.pack_matrix(floats(w), w.strides[0], 1, k, n, nullptr, factors, packed);
   const Epilogue epilogue(a, residual, residual.strides[0], m);
   const MatmulJob job{.m = m,
                       .n = n,
@@ -178,7 +178,7 @@ int launch_conv2d(void* stream_, const HearthOpCall* call) {
   const ConvAlgorithm algorithm = algorithm_of(a, shape, kernels);
   void* packed = area(stream, kScratchWeights, kernels.packed_conv_bytes(shape, algorithm, factors));
   if (packed == nullptr) return HEARTH_NO_MEMORY;
-  kernels.pack_conv(floats(call->inputs[1]), shape, algorithm, factors, packed);
+  kernels.pack_conv(floats(call->inputs[1]), shape, nullptr, algorithm, factors, packed);
   const Epilogue epilogue(a, residual, residual.data != nullptr ? pixel_stride(residual) : 0,
                           shape.batch * shape.out_height * shape.out_width);
   const ConvJob job{.shape = shape,
