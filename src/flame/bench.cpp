@@ -97,7 +97,8 @@ Result<> bench(const BenchWords& words, std::stop_token stop) {
                         {"p99_ms", percentile(times, 0.99)},
                         {"max_ms", times.back()},
                         {"runs_per_second", 1e3 / mean},
-                        {"peak_tensor_bytes", memory.peak}};
+                        {"peak_tensor_bytes", memory.peak},
+                        {"kept_tensor_bytes", memory.kept}};
     for (const NodeTime& node : nodes)
       made["nodes"].push_back({{"node", node.label}, {"p50_ms", node.ms}, {"share", node.share}});
     fmt::print("{}\n", made.dump(2));
@@ -109,7 +110,8 @@ Result<> bench(const BenchWords& words, std::stop_token stop) {
              percentile(times, 0.5), percentile(times, 0.9), percentile(times, 0.99), times.front(), times.back(),
              mean);
   fmt::print("rate     {:.1f} runs/s\n", 1e3 / mean);
-  fmt::print("memory   {} of tensors at most\n", cli::bytes_text(memory.peak));
+  fmt::print("memory   {} of tensors at most, {} kept for the next run\n", cli::bytes_text(memory.peak),
+             cli::bytes_text(memory.kept));
   if (nodes.empty()) return {};
   std::vector<cli::Row> rows;
   for (const NodeTime& node : nodes) {

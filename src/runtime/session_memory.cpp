@@ -49,22 +49,38 @@ struct SessionMemory::State {
   std::mutex mutex;
   MemoryStats stats;
   Block* free[kClasses] = {};
+  uint64_t filled[(kClasses + 63) / 64] =
+      {};  // a bit for each class that has had free blocks since it was last looked at
   uint64_t run = 0;
   size_t out = 0;  // blocks
   bool closed = false;
 
+  void keep(Block* block) {
+    stats.kept += class_bytes(block->number);
+    block->last_run = run;
+    block->next = free[block->number];
+    free[block->number] = block;
+    filled[block->number / 64] |= uint64_t{1} << block->number % 64;
+  }
   void release_idle(uint64_t before) {
-    for (size_t number = 0; number < kClasses; ++number)
-      for (Block** at = &free[number]; *at != nullptr;) {
-        Block* const block = *at;
-        if (block->last_run >= before) {
-          at = &block->next;
-          continue;
-        }
-        *at = block->next;
-        stats.kept -= class_bytes(number);
-        give_to_system(block);
+    for (size_t word = 0; word < std::size(filled); ++word)
+      for (uint64_t bits = filled[word]; bits != 0; bits &= bits - 1) {
+        const size_t number = word * 64 + static_cast<size_t>(std::countr_zero(bits));
+        release_idle(number, before);
+        if (free[number] == nullptr) filled[word] &= ~(bits & -bits);
       }
+  }
+  void release_idle(size_t number, uint64_t before) {
+    for (Block** at = &free[number]; *at != nullptr;) {
+      Block* const block = *at;
+      if (block->last_run >= before) {
+        at = &block->next;
+        continue;
+      }
+      *at = block->next;
+      stats.kept -= class_bytes(number);
+      give_to_system(block);
+    }
   }
   void release_all() { release_idle(~uint64_t{0}); }
 };
@@ -101,17 +117,13 @@ void SessionMemory::take_back(void* returned) {
   bool last = false;
   {
     const std::scoped_lock lock(state->mutex);
-    const size_t bytes = class_bytes(block->number);
-    state->stats.in_use -= bytes;
+    state->stats.in_use -= class_bytes(block->number);
     --state->out;
     if (state->closed) {
       give_to_system(block);
       last = state->out == 0;
     } else {
-      state->stats.kept += bytes;
-      block->last_run = state->run;
-      block->next = state->free[block->number];
-      state->free[block->number] = block;
+      state->keep(block);
     }
   }
   if (last) delete state;

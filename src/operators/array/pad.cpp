@@ -100,7 +100,9 @@ void map_axis(Mode mode, const AxisPads& pads, int64_t input_size, std::span<int
   const int64_t size = input_size - pads.crop_before() - pads.crop_after();
   for (size_t o = 0; o < map.size(); ++o) {
     int64_t at = static_cast<int64_t>(o) - pads.pad_before();
-    if (mode == Mode::Edge) {
+    if (at >= 0 && at < size) {
+      // Most of them: no division.
+    } else if (mode == Mode::Edge) {
       at = std::clamp<int64_t>(at, 0, size - 1);
     } else if (mode == Mode::Wrap) {
       at = modulo(at, size);
