@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "ops/pointwise_step.h"
 #include "tensor/tensor.h"
 
 extern "C" {
@@ -44,14 +45,6 @@ enum class Op : int32_t {
 };
 
 // ---- choices: int32 attributes whose numbers have words, in a list like "auto direct winograd" (0, 1, 2)
-enum class Pointwise : uint8_t {
-#define HEARTH_POINTWISE_OPERAND(Name, ...) Name,
-#define HEARTH_POINTWISE(Name, ...) Name,
-#include "ops/pointwise.inc"
-};
-constexpr bool has_operand(Pointwise step) {
-  return step <= Pointwise::Prelu;
-}
 inline constexpr std::string_view kPointwiseSteps =
 #define HEARTH_POINTWISE_OPERAND(Name, name, ...) #name " "
 #define HEARTH_POINTWISE(Name, name, ...) #name " "

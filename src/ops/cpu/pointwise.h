@@ -6,7 +6,7 @@
 
 #include <span>
 
-#include "ops/op.h"
+#include "ops/pointwise_step.h"
 
 namespace hearth::ops::cpu {
 
