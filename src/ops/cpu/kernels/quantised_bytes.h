@@ -108,10 +108,10 @@ void HEARTH_CPU_ENTRY(quantised_quantise)(const float* x, void* y, int64_t count
   auto* bytes = static_cast<uint8_t*>(y);
   split_range(pool, count, count * 2, [&](int64_t from, int64_t to) {
     int64_t i = from;
-    for (; i + kLanes <= to; i += kLanes) store_quanta(bytes + i, div(load(x + i), q.scale), q, kLanes);
+    for (; i + kLanes <= to; i += kLanes) store_quanta<true>(bytes + i, div(load(x + i), q.scale), q, kLanes);
     if (i < to) {
       const auto n = static_cast<int>(to - i);
-      store_quanta(bytes + i, div(load(x + i, n), q.scale), q, n);
+      store_quanta<false>(bytes + i, div(load(x + i, n), q.scale), q, n);
     }
   });
 }

@@ -182,7 +182,17 @@ class ByteConv {
   }
   void copy_pixels(const uint8_t* from, int64_t count, ByteWord* to) const {
     if (channels_ % kWordFactors == 0 && s_.groups == 1) return to_words(from, job_.x_type, count * channels_, to);
-    for (int64_t i = 0; i < count; ++i) to_words(from + i * s_.channels, job_.x_type, channels_, to + i * words_);
+    int64_t i = 0;
+    if (kBytes && words_ == 1)  // a pixel of colours: loads of four bytes, as long as they lie within the run
+      for (; (count - i) * s_.channels >= kWordFactors + s_.channels; ++i) to[i] = word_of(from + i * s_.channels);
+    for (; i < count; ++i) to_words(from + i * s_.channels, job_.x_type, channels_, to + i * words_);
+  }
+  // Up to four bytes of a longer run.
+  ByteWord word_of(const uint8_t* from) const {
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    if (job_.x_type == ByteType::I8) word ^= 0x80808080u;
+    return static_cast<ByteWord>(word & (0xffffffffu >> 8 * (kWordFactors - channels_)));
   }
 
   const QuantisedConvJob& job_;

@@ -50,8 +50,9 @@ inline void depthwise_lines(const QuantisedConvJob& job, int64_t from, int64_t t
   const auto* weight_sums = static_cast<const int32_t*>(job.w);
   uint8_t outside[kLanes];
   memset(outside, job.x_zero & 255, sizeof outside);
+  const TileFinish finish(job.finish);
   alignas(64) int32_t sums[kSumRows * kSumColumns];
-  alignas(64) int32_t corrected[kLanes];
+  alignas(64) int32_t corrected[kSumColumns] = {};
   for (int64_t line = from; line < to; ++line) {
     const uint8_t* image = static_cast<const uint8_t*>(job.x) + line / s.out_height * s.height * s.width * s.channels;
     for (int64_t x0 = 0; x0 < s.out_width; x0 += kBytePixels)
@@ -76,7 +77,7 @@ inline void depthwise_lines(const QuantisedConvJob& job, int64_t from, int64_t t
           depthwise_sums<kSigned, false>(job, image, y, x0, t.rows, channel, lanes, w, zero, outside, sums);
         else
           depthwise_sums<kSigned, true>(job, image, y, x0, t.rows, channel, lanes, w, zero, outside, sums);
-        finish_tile(job.finish, t);
+        finish.finish(t);
       }
   }
 }

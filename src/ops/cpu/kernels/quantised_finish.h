@@ -35,72 +35,109 @@ struct VectorQuantum {
   I zero;
 };
 
+template <bool kFull>
 inline F byte_numbers(const uint8_t* p, ByteType type, int n) {
-  if (n == kLanes) return to_float(type == ByteType::I8 ? load_bytes<true>(p) : load_bytes<false>(p));
+  if constexpr (kFull) return to_float(type == ByteType::I8 ? load_bytes<true>(p) : load_bytes<false>(p));
   return to_float(type == ByteType::I8 ? load_bytes<true>(p, n) : load_bytes<false>(p, n));
 }
 
+template <bool kFull>
 inline void store_quanta(uint8_t* p, F quotient, const VectorQuantum& q, int n) {
   const I bytes = add_ints(nearest_ints(q.whole(quotient)), q.zero);
-  if (n == kLanes)
+  if constexpr (kFull)
     store_bytes(p, bytes);
   else
     store_bytes(p, bytes, n);
 }
 
-// One vector of columns of all rows; `emit(row, v)` takes the numbers.
-template <class Emit>
-inline void finish_vector(const QuantisedFinish& f, const SumTile& t, int64_t at, int n, const Emit& emit) {
-  const int64_t column = t.column + at;
-  I start = mul_ints(iset(-t.zero), load_ints(t.weight_sums + at));
-  if (f.sum_bias != nullptr) start = add_ints(start, load_ints(f.sum_bias + column, n));
-  const F scale = mul(load(f.scale + column, n), fset(f.factor));
-  const F bias = f.bias != nullptr ? load(f.bias + column, n) : fzero();
-  const I b_zero = t.b_zero != nullptr ? load_ints(t.b_zero + at, n) : izero();
-  const VectorQuantum between(f.between != nullptr ? *f.between : Quantum{});
-  const F addend_scale = fset(f.addend.scale), addend_zero = fset(static_cast<float>(f.addend.zero));
-  const auto missing = static_cast<uint32_t>(t.count) * static_cast<uint32_t>(t.zero);
-  for (int64_t m = 0; m < t.rows; ++m) {
-    I s = add_ints(load_ints(t.sums + m * kSumColumns + at), start);
-    if (t.b_zero != nullptr) {
-      const auto rest = static_cast<int32_t>(static_cast<uint32_t>(t.row_sums[m]) - missing);
-      s = sub_ints(s, mul_ints(b_zero, iset(rest)));
-    }
-    F v = mul(to_float(s), scale);
-    if (f.bias != nullptr) v = add(v, bias);
-    if (f.between != nullptr) v = mul(nearest(between.whole(mul(v, between.inverse))), between.scale);
-    if (f.added != nullptr) {
-      const auto* from = static_cast<const uint8_t*>(f.added) + (t.row + m) * f.added_stride + column;
-      v = add(v, mul(sub(byte_numbers(from, f.addend.type, n), addend_zero), addend_scale));
-    }
-    emit(m, v);
-  }
-}
+// A QuantisedFinish with its numbers as vectors.
+class TileFinish {
+ public:
+  explicit TileFinish(const QuantisedFinish& f)
+      : f_(f),
+        out_(f.out != nullptr ? *f.out : Quantum{}),
+        between_(f.between != nullptr ? *f.between : Quantum{}),
+        addend_(f.addend) {}
 
-inline void finish_tile(const QuantisedFinish& f, const SumTile& t) {
-  alignas(64) float numbers[kSumRows * kSumColumns];
-  const bool program = !f.program.steps.empty();
-  const VectorQuantum out(f.out != nullptr ? *f.out : Quantum{});
-  auto* bytes = static_cast<uint8_t*>(f.y) + t.row * f.y_stride + t.column;
-  float* to = f.out != nullptr ? numbers : static_cast<float*>(f.y) + t.row * f.y_stride + t.column;
-  const int64_t stride = f.out != nullptr ? kSumColumns : f.y_stride;
-  for (int64_t at = 0; at < t.columns; at += kLanes) {
-    const auto n = static_cast<int>(smaller(kLanes, t.columns - at));
-    if (f.out != nullptr && !program)
-      finish_vector(f, t, at, n,
-                    [&](int64_t m, F v) { store_quanta(bytes + m * f.y_stride + at, mul(v, out.inverse), out, n); });
-    else
-      finish_vector(f, t, at, n, [&](int64_t m, F v) { store_some(to + m * stride + at, v, n); });
-  }
-  if (!program) return;
-  apply_program(f.program, to, stride, t.row, t.rows, t.column, t.columns);
-  if (f.out == nullptr) return;
-  for (int64_t m = 0; m < t.rows; ++m)
-    for (int64_t at = 0; at < t.columns; at += kLanes) {
-      const auto n = static_cast<int>(smaller(kLanes, t.columns - at));
-      store_quanta(bytes + m * f.y_stride + at, mul(load(numbers + m * kSumColumns + at, n), out.inverse), out, n);
+  // Brings what a tile will read and write into the cache, while its sums are made.
+  void fetch(const SumTile& t) const {
+    for (int64_t m = 0; m < t.rows; ++m) {
+      const int64_t at = (t.row + m) * f_.y_stride + t.column;
+      prefetch(static_cast<const char*>(f_.y) + at * (f_.out != nullptr ? 1 : 4));
+      if (f_.added != nullptr) prefetch(static_cast<const char*>(f_.added) + (t.row + m) * f_.added_stride + t.column);
     }
-}
+  }
+
+  void finish(const SumTile& t) const {
+    if (t.columns == kSumColumns)
+      finish_rows<kSumVectors, true>(t);
+    else if (t.columns == kLanes)
+      finish_rows<1, true>(t);
+    else
+      finish_rows<kSumVectors, false>(t);
+  }
+
+ private:
+  template <int V, bool kFull>
+  void finish_rows(const SumTile& t) const {
+    constexpr int L = kLanes;
+    const int vectors = kFull ? V : static_cast<int>((t.columns + L - 1) / L);
+    I start[V], b_zero[V];
+    F scale[V], bias[V];
+    int n[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      n[v] = kFull ? L : static_cast<int>(larger(0, smaller(L, t.columns - v * L)));
+      const int64_t column = t.column + (n[v] > 0 ? v * L : 0);
+      start[v] = mul_ints(iset(-t.zero), load_ints(t.weight_sums + v * L));
+      if (f_.sum_bias != nullptr) start[v] = add_ints(start[v], load_ints(f_.sum_bias + column, n[v]));
+      scale[v] = mul(load(f_.scale + column, n[v]), fset(f_.factor));
+      bias[v] = f_.bias != nullptr ? load(f_.bias + column, n[v]) : fzero();
+      b_zero[v] = t.b_zero != nullptr ? load_ints(t.b_zero + v * L, n[v]) : izero();
+    }
+    const bool program = !f_.program.steps.empty(), direct = f_.out != nullptr && !program;
+    alignas(64) float numbers[kSumRows * kSumColumns];
+    auto* bytes = static_cast<uint8_t*>(f_.y) + t.row * f_.y_stride + t.column;
+    float* to = f_.out != nullptr ? numbers : static_cast<float*>(f_.y) + t.row * f_.y_stride + t.column;
+    const int64_t stride = f_.out != nullptr ? kSumColumns : f_.y_stride;
+    const auto missing = static_cast<uint32_t>(t.count) * static_cast<uint32_t>(t.zero);
+    for (int64_t m = 0; m < t.rows; ++m) {
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) {
+        I s = add_ints(load_ints(t.sums + m * kSumColumns + v * L), start[v]);
+        if (t.b_zero != nullptr) {
+          const auto rest = static_cast<int32_t>(static_cast<uint32_t>(t.row_sums[m]) - missing);
+          s = sub_ints(s, mul_ints(b_zero[v], iset(rest)));
+        }
+        F x = mul(to_float(s), scale[v]);
+        if (f_.bias != nullptr) x = add(x, bias[v]);
+        if (f_.between != nullptr) x = mul(nearest(between_.whole(mul(x, between_.inverse))), between_.scale);
+        if (f_.added != nullptr) {
+          const auto* from = static_cast<const uint8_t*>(f_.added) + (t.row + m) * f_.added_stride + t.column + v * L;
+          const F q = byte_numbers<kFull>(from, f_.addend.type, n[v]);
+          x = add(x, mul(sub(q, to_float(addend_.zero)), addend_.scale));
+        }
+        if (direct)
+          store_quanta<kFull>(bytes + m * f_.y_stride + v * L, mul(x, out_.inverse), out_, n[v]);
+        else if constexpr (kFull)
+          store(to + m * stride + v * L, x);
+        else
+          store_some(to + m * stride + v * L, x, n[v]);
+      }
+    }
+    if (!program) return;
+    apply_program(f_.program, to, stride, t.row, t.rows, t.column, t.columns);
+    if (f_.out == nullptr) return;
+    for (int64_t m = 0; m < t.rows; ++m)
+      for (int v = 0; v < vectors; ++v) {
+        const F x = load(numbers + m * kSumColumns + v * L, n[v]);
+        store_quanta<kFull>(bytes + m * f_.y_stride + v * L, mul(x, out_.inverse), out_, n[v]);
+      }
+  }
+
+  const QuantisedFinish& f_;
+  VectorQuantum out_, between_, addend_;
+};
 
 }  // namespace
 }  // namespace hearth::ops::cpu

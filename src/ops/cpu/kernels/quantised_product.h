@@ -222,6 +222,7 @@ inline void walk_panels(const ByteProduct& p, int64_t panel0, int64_t panel1) {
   const auto* weight_sums = static_cast<const int32_t*>(p.packed);
   const auto* panels = static_cast<const ByteWord*>(p.packed) + sum_panels(p.n) * kSumColumns;
   const int64_t tiles = ceil_div(p.width, kSumRows);
+  const TileFinish finish(*p.finish);
   alignas(64) int32_t sums[kSumRows * kSumColumns];
   int32_t row_sums[kSumRows];
   for (int64_t panel = panel0; panel < panel1; ++panel) {
@@ -246,9 +247,10 @@ inline void walk_panels(const ByteProduct& p, int64_t panel0, int64_t panel1) {
         t.a = p.a + line / p.lines_per_image * p.image_stride + line % p.lines_per_image * p.line_stride + row * p.lda;
         if (p.b_zero != nullptr)
           for (int64_t m = 0; m < s.rows; ++m) row_sums[m] = row_sum<kFlip>(t.a + m * p.lda, p.runs);
+        finish.fetch(s);
         byte_tile_of<kFlip>(s.rows, s.columns)(t);
         t.ahead += words * t.ahead_step;
-        finish_tile(*p.finish, s);
+        finish.finish(s);
       }
   }
 }
