@@ -15,7 +15,8 @@
 //     k, n: ints; factors: only when packed; steps.
 //   Pointwise(X, operands…)          steps. The result has the shape of X.
 //   Attention(Q, K, V, mask?)        Q [B, S, heads*size], K [B, T, kv_heads*size], V [B, T, kv_heads*value_size],
-//     mask broadcastable to [B, heads, S, T]; result [B, S, heads*value_size]. heads, kv_heads: ints; scale: float.
+//     mask broadcastable to [B, heads, S, T]; result [B, S, heads*value_size]. heads, kv_heads: ints; scale: float;
+//     factors: "f32" | "bf16".
 //   LayerNormalization(X, scale, shift?)  over the last dimension. epsilon: float.
 //   MaxPool(X), AveragePool(X)       kernel_shape, strides, dilations, pads, ceil_mode, count_include_pad as in ONNX,
 //   with

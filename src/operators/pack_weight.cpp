@@ -119,7 +119,9 @@ Result<> WeightPacking::pack_columns(int64_t begin, int64_t end, std::byte* pack
       before.out_channels = begin;
       part.out_channels = count;
       const float* from = m.at + begin * column;
-      if (algorithm_ == ConvAlgorithm::Depthwise && !is_aligned(from)) {
+      const bool any_address =
+          algorithm_ == ConvAlgorithm::Direct || (algorithm_ == ConvAlgorithm::Winograd && factors_ == Factors::F32);
+      if (!any_address && !is_aligned(from)) {
         ASSIGN_OR_RETURN(float* room, scratch.room(count * column));
         std::memcpy(room, static_cast<const void*>(from), static_cast<size_t>(count * column) * sizeof(float));
         from = room;

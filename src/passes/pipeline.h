@@ -20,7 +20,7 @@ using Evaluate =
     std::function<Result<std::vector<Value>>(const graph::Node& node, int64_t opset, std::span<const Value> inputs)>;
 
 // Replaces the plain weights of a hearth.Conv, MatMul, QuantisedConv or QuantisedMatMul by packed ones and says so in
-// the node's attributes; false: it left the node alone.
+// the node's attributes; a hearth.Attention is told the type of its factors. false: it left the node alone.
 using Pack = std::function<Result<bool>(graph::Node& node, graph::Graph& graph)>;
 
 struct Options {

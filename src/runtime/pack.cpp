@@ -88,6 +88,7 @@ class WeightPacker::Planner {
   explicit Planner(Factors factors) : factors_(factors) {}
 
   Result<bool> pack(Node& node, Graph& graph) {
+    if (node.op_type == "Attention") return round_attention(node);
     const Tensor w = graph.value(node.inputs[1]).constant;  // a handle: adding values moves those of the graph
     if (node.op_type.starts_with("Quantised")) return pack_quantised(node, graph, w);
     return node.op_type == "MatMul" ? pack_matrix(node, graph, w) : pack_conv(node, graph, w);
@@ -130,6 +131,14 @@ class WeightPacker::Planner {
  private:
   // Which graph, which weights, and how they were packed.
   using Key = std::tuple<const Graph*, ValueId, int, int64_t>;
+
+  // Only where the processor multiplies such factors faster: there are no weights to make smaller.
+  bool round_attention(Node& node) const {
+    if (factors_ != Factors::BF16 || dense_kernels().isa != ops::cpu::Isa::Avx512 || !ops::cpu::has_bf16_dot())
+      return false;
+    node.set("factors", std::string(name_of(factors_)));
+    return true;
+  }
 
   Result<bool> replace(Node& node, Graph& graph, const Key& key, operators::WeightPacking packing) {
     ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(packing.bytes())}, memory_));
@@ -193,7 +202,7 @@ class WeightPacker::Planner {
     const auto shape = conv_shape(graph, node, w);
     if (!shape) return false;
     const ConvAlgorithm algorithm = dense_kernels().choose_conv(*shape, factors_);
-    const Factors factors = algorithm == ConvAlgorithm::Direct ? factors_ : Factors::F32;
+    const Factors factors = algorithm == ConvAlgorithm::Depthwise ? Factors::F32 : factors_;
     node.set("out_channels", shape->out_channels);
     node.set("algorithm", std::string(name_of(algorithm)));
     node.set("factors", std::string(name_of(factors)));

@@ -11,6 +11,7 @@ namespace {
 struct AttentionPlan final : Prepared {
   int64_t heads = 1, kv_heads = 1;
   float scale = 1;
+  ops::cpu::Factors factors = ops::cpu::Factors::F32;
 };
 
 ops::cpu::AttentionStrides strides_of(const Tensor& x, int64_t head) {
@@ -26,6 +27,7 @@ Result<std::unique_ptr<Prepared>> prepare_attention(const graph::Node& node, int
   if (plan->heads % plan->kv_heads != 0)
     return fail(ErrorKind::Invalid, "attribute 'kv_heads'; got {}, need a divisor of heads {}", plan->kv_heads,
                 plan->heads);
+  ASSIGN_OR_RETURN(plan->factors, read_factors(node));
   plan->scale = node.float_or("scale", 1);
   if (!node.has("scale") || !std::isfinite(plan->scale))
     return fail(ErrorKind::Invalid, "attribute 'scale'; got {}, need a finite number",
@@ -53,6 +55,7 @@ Result<> run_attention(Call& call) {
   job.head_size = q->dim(2) / plan.heads;
   job.value_size = v->dim(2) / plan.kv_heads;
   job.scale = plan.scale;
+  job.factors = plan.factors;
   if (call.has(3)) {
     ASSIGN_OR_RETURN(const Tensor* mask, floats(call, 3));
     const Dims scores{job.batch, job.heads, job.queries, job.keys};

@@ -45,14 +45,14 @@ struct ConvShape {
 
 enum class ConvAlgorithm : uint8_t {
   Direct,     // any shape
-  Winograd,   // F(4x4, 3x3): kernel 3x3, strides 1, dilations 1, groups 1
+  Winograd,   // kernel 3x3, strides 1, dilations 1, groups 1: F(4x4, 3x3), of BF16 factors F(2x2, 3x3)
   Depthwise,  // groups == channels == out_channels
 };
 
 struct ConvJob {
   ConvShape shape;
   ConvAlgorithm algorithm = ConvAlgorithm::Direct;
-  Factors factors = Factors::F32;  // Direct only
+  Factors factors = Factors::F32;  // Depthwise has F32 alone
   const float* x = nullptr;
   int64_t x_stride = 0;         // from one pixel to the next, >= channels; rows and images follow each other densely
   const void* w = nullptr;      // packed by pack_conv with the same shape, algorithm, factors
@@ -80,6 +80,7 @@ struct AttentionJob {
   int64_t batch = 1, heads = 1, kv_heads = 1;  // heads % kv_heads == 0
   int64_t queries = 0, keys = 0, head_size = 0, value_size = 0;
   float scale = 1;
+  Factors factors = Factors::F32;  // of both products; the sums of weights stay exact
   const float *q = nullptr, *k = nullptr, *v = nullptr;
   AttentionStrides q_strides, k_strides, v_strides;
   const float* mask = nullptr;    // added to the scaled scores; nullptr: none. -inf hides a key
@@ -111,8 +112,8 @@ struct DenseKernels {
   size_t (*packed_conv_bytes)(const ConvShape& shape, ConvAlgorithm algorithm, Factors factors);
   // w[out_channels, channels / groups, kernel_height, kernel_width], dense, as ONNX has it, times scale[out_channels]
   // (nullptr: none) before it is rounded. Only channels, kernel and groups of the shape matter.
-  // Only for Depthwise w must be aligned. Output channels of one group may be packed in parts, as columns of a matrix:
-  // packed_conv_bytes of a shape that ends there says where they go.
+  // For Direct, and Winograd of F32, w need not be aligned. Output channels of one group may be packed in parts, as
+  // columns of a matrix: packed_conv_bytes of a shape that ends there says where they go.
   void (*pack_conv)(const float* w, const ConvShape& shape, const float* scale, ConvAlgorithm algorithm,
                     Factors factors, void* packed);
   size_t (*conv_scratch)(const ConvJob& job, int threads);

@@ -1,5 +1,6 @@
-// Winograd convolutions through the entries of each instruction set: threads, programs, scratch. What they compute is
-// held against ref by the inventory's cases (conv2d).
+// Winograd convolutions through the entries of each instruction set: threads, programs, scratch. What those of float32
+// factors compute is held against ref by the inventory's cases (conv2d); those of rounded ones, which no case has, are
+// held against loops in double here.
 #include <cmath>
 
 #include "ops/cpu/kernels/dense_entries.h"
@@ -11,18 +12,24 @@ namespace {
 
 struct ConvEntries {
   Isa isa;
+  Factors factors;
   decltype(DenseKernels::packed_conv_bytes) packed_bytes;
   decltype(DenseKernels::pack_conv) pack;
   decltype(DenseKernels::conv_scratch) scratch;
   decltype(DenseKernels::conv) conv;
 };
-#define ENTRIES(isa, name)                                                                 \
-  ConvEntries {                                                                            \
-    isa, hearth_cpu_##name##_dense_packed_conv_bytes, hearth_cpu_##name##_dense_pack_conv, \
-        hearth_cpu_##name##_dense_conv_scratch, hearth_cpu_##name##_dense_conv             \
+std::string name_of(const ConvEntries& e) {
+  return std::string(to_string(e.isa)) + (e.factors == Factors::BF16 ? " bf16" : " f32");
+}
+#define ENTRIES(isa, name, factors)                                                                 \
+  ConvEntries {                                                                                     \
+    isa, factors, hearth_cpu_##name##_dense_packed_conv_bytes, hearth_cpu_##name##_dense_pack_conv, \
+        hearth_cpu_##name##_dense_conv_scratch, hearth_cpu_##name##_dense_conv                      \
   }
-const ConvEntries kEntries[] = {ENTRIES(Isa::Portable, portable), ENTRIES(Isa::Avx2, avx2),
-                                ENTRIES(Isa::Avx512, avx512)};
+const ConvEntries kEntries[] = {
+    ENTRIES(Isa::Portable, portable, Factors::F32), ENTRIES(Isa::Portable, portable, Factors::BF16),
+    ENTRIES(Isa::Avx2, avx2, Factors::F32),         ENTRIES(Isa::Avx2, avx2, Factors::BF16),
+    ENTRIES(Isa::Avx512, avx512, Factors::F32),     ENTRIES(Isa::Avx512, avx512, Factors::BF16)};
 
 struct Image {
   int64_t batch, height, width, channels, out_channels;
@@ -58,12 +65,13 @@ struct Case {
   int64_t pixels() const { return s.batch * s.out_height * s.out_width; }
 
   std::vector<float> run(const ConvEntries& e, int threads, PointwiseProgram program = {}) const {
-    Scratch packed(e.packed_bytes(s, ConvAlgorithm::Winograd, Factors::F32));
-    e.pack(w.data(), s, nullptr, ConvAlgorithm::Winograd, Factors::F32, packed.data());
+    Scratch packed(e.packed_bytes(s, ConvAlgorithm::Winograd, e.factors));
+    e.pack(w.data(), s, nullptr, ConvAlgorithm::Winograd, e.factors, packed.data());
     std::vector<float> y(static_cast<size_t>(pixels() * y_stride), 7.0f);
     ConvJob job;
     job.shape = s;
     job.algorithm = ConvAlgorithm::Winograd;
+    job.factors = e.factors;
     job.x = x.data();
     job.x_stride = x_stride;
     job.w = packed.data();
@@ -79,6 +87,21 @@ struct Case {
       e.conv(job, scratch.data(), &pool);
     }
     return y;
+  }
+
+  double expected(int64_t pixel, int64_t k) const {
+    const int64_t ox = pixel % s.out_width, oy = pixel / s.out_width % s.out_height;
+    double sum = double{bias[static_cast<size_t>(k)]};
+    for (int64_t dy = 0; dy < 3; ++dy)
+      for (int64_t dx = 0; dx < 3; ++dx) {
+        const int64_t iy = oy + dy - s.pad_top, ix = ox + dx - s.pad_left;
+        if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+        const int64_t from = pixel / s.out_width / s.out_height * s.height * s.width + iy * s.width + ix;
+        for (int64_t c = 0; c < s.channels; ++c)
+          sum += double{x[static_cast<size_t>(from * x_stride + c)]} *
+                 double{w[static_cast<size_t>((k * s.channels + c) * 9 + dy * 3 + dx)]};
+      }
+    return sum;
   }
 
   Image i;
@@ -101,6 +124,50 @@ const Image kImages[] = {
     {2, 7, 7, 300, 65, 1, 1, 1, 1, 0, 2},
 };
 
+// Two factors rounded to 8 bits, each a sum of several numbers: a typical error of 0.0025 of a typical sum, and none
+// beyond seven times that.
+TEST(Winograd, RoundedFactorsAgreeWithLoopsInDouble) {
+  for (const Image& image : kImages) {
+    const Case c(image);
+    for (const ConvEntries& e : kEntries) {
+      if (!missing_flags(e.isa).empty() || e.factors != Factors::BF16) continue;
+      SCOPED_TRACE(testing::Message() << name_of(e) << " " << image.height << "x" << image.width << " "
+                                      << image.channels << " to " << image.out_channels);
+      const std::vector<float> y = c.run(e, 1);
+      double worst = 0, squares = 0;
+      for (int64_t p = 0; p < c.pixels(); ++p)
+        for (int64_t k = 0; k < c.y_stride; ++k) {
+          const float got = y[static_cast<size_t>(p * c.y_stride + k)];
+          if (k >= image.out_channels) {
+            ASSERT_EQ(got, 7.0f) << "written between pixels " << p << " and " << p + 1;
+            continue;
+          }
+          const double error = std::fabs(double{got} - c.expected(p, k)) / (3 * std::sqrt(double(image.channels)));
+          ASSERT_FALSE(std::isnan(error)) << "pixel " << p << " channel " << k;
+          worst = std::max(worst, error);
+          squares += error * error;
+        }
+      EXPECT_LT(worst, 0.018);
+      EXPECT_LT(std::sqrt(squares / static_cast<double>(c.pixels() * image.out_channels)), 0.0035);
+    }
+  }
+}
+
+TEST(Winograd, PackingScalesEachOutputChannel) {
+  const Case c(kImages[1]);
+  const std::vector<float> scale = normal_floats(c.i.out_channels, 9);
+  for (const ConvEntries& e : kEntries) {
+    if (!missing_flags(e.isa).empty()) continue;
+    std::vector<float> scaled = c.w;
+    for (size_t i = 0; i < scaled.size(); ++i) scaled[i] *= scale[i / static_cast<size_t>(9 * c.i.channels)];
+    const size_t bytes = e.packed_bytes(c.s, ConvAlgorithm::Winograd, e.factors);
+    Scratch before(bytes), inside(bytes);
+    e.pack(scaled.data(), c.s, nullptr, ConvAlgorithm::Winograd, e.factors, before.data());
+    e.pack(c.w.data(), c.s, scale.data(), ConvAlgorithm::Winograd, e.factors, inside.data());
+    EXPECT_EQ(std::memcmp(before.data(), inside.data(), bytes), 0) << name_of(e);
+  }
+}
+
 // Also: nothing is written behind the scratch memory that was asked for.
 TEST(Winograd, ThreadsDoNotChangeABit) {
   for (const Image& image : kImages) {
@@ -111,7 +178,7 @@ TEST(Winograd, ThreadsDoNotChangeABit) {
       for (int threads : {2, 3, 8}) {
         const std::vector<float> many = c.run(e, threads);
         EXPECT_EQ(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)), 0)
-            << to_string(e.isa) << " with " << threads << " threads " << image.height << "x" << image.width;
+            << name_of(e) << " with " << threads << " threads " << image.height << "x" << image.width;
       }
     }
   }
@@ -155,7 +222,7 @@ TEST(Winograd, ProgramsSeeTheirRowsAndColumns) {
                   default:
                     want = after_prelu(want, k);
                 }
-              ASSERT_EQ(got[at], want) << to_string(e.isa) << " pixel " << p << " channel " << k << " program "
+              ASSERT_EQ(got[at], want) << name_of(e) << " pixel " << p << " channel " << k << " program "
                                        << (&steps - programs);
             }
         }
@@ -184,6 +251,7 @@ TEST(Winograd, ScratchDoesNotGrowWithTheImage) {
     small.shape = shape_of({1, 64, 64, 64, 64, 1, 1, 1, 1});
     large.shape = shape_of({8, 1024, 1024, 64, 64, 1, 1, 1, 1});
     small.algorithm = large.algorithm = ConvAlgorithm::Winograd;
+    small.factors = large.factors = e.factors;
     EXPECT_LE(e.scratch(large, 2), e.scratch(small, 2) * 3 / 2);
   }
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ops/cpu/kernels/dense_entries.h"
+#include "ops/cpu/kernels/dense_product.h"
 #include "ops/cpu/kernels/dense_wide_tile.h"
 
 namespace hearth::ops::cpu {
@@ -18,6 +19,8 @@ constexpr int64_t kMaxKeys = 256;
 
 struct AttentionPlan {
   int threads = 1;
+  Word word = Word::Float;                  // of both products
+  int64_t head_words = 0;                   // k of the first product
   int64_t rows = 0, units = 0, chunks = 0;  // rows and chunks of a unit
   int64_t block = 0, blocks = 0;            // keys in a block
   int64_t key_panels = 0, value_panels = 0;
@@ -33,6 +36,8 @@ inline int64_t whole_lines(int64_t floats) {
 inline AttentionPlan attention_plan(const AttentionJob& job, int threads) {
   AttentionPlan p;
   const int64_t widest = larger(1, larger(job.head_size, job.value_size));
+  if (job.factors == Factors::BF16) p.word = kLanes == 16 && has_bf16_dot() ? Word::Dot : Word::Pair;
+  p.head_words = words_of(job.head_size, job.factors);
   p.units = job.batch * job.kv_heads;
   p.rows = job.kv_heads == 0 ? 0 : job.heads / job.kv_heads * job.queries;
   const double work =
@@ -47,14 +52,14 @@ inline AttentionPlan attention_plan(const AttentionJob& job, int threads) {
   p.key_panels = p.block / kWideColumns;
   p.value_panels = wide_panels(job.value_size);
   // Odd numbers of lines: rows a power of two apart would share few sets of the cache.
-  p.q_row = whole_lines(job.head_size) | 16;
+  p.q_row = whole_lines(p.head_words) | 16;
   p.score_row = whole_lines(p.block) | 16;
   p.result_row = whole_lines(p.value_panels * kWideColumns) | 16;
   const int64_t chunk_rows = p.chunks == 0 ? 0 : (p.rows + p.chunks - 1) / p.chunks;
   p.scores = p.q + kScoredRows * p.q_row;
   p.keys = p.scores + kScoredRows * p.score_row;
-  p.values = p.keys + whole_lines(p.block * job.head_size);
-  p.results = p.values + whole_lines(p.value_panels * kWideColumns * p.block);
+  p.values = p.keys + whole_lines(p.block * p.head_words);
+  p.results = p.values + whole_lines(p.value_panels * kWideColumns * words_of(p.block, job.factors));
   p.most = p.results + chunk_rows * p.result_row;
   p.sums = p.most + whole_lines(chunk_rows);
   p.floats = p.sums + whole_lines(chunk_rows);
@@ -90,6 +95,52 @@ inline void pack_values(const float* v, int64_t stride, int64_t keys, int64_t si
         store(packed + key * kWideColumns + lane,
               n <= 0 ? fzero() : load_some(v + key * stride + column + lane, static_cast<int>(n)));
       }
+}
+
+// As pack_keys, to words of two of the `size` numbers each.
+inline void pack_key_words(const float* k, int64_t stride, int64_t keys, int64_t size, float* packed, bool own) {
+  const int64_t words = words_of(size, Factors::BF16);
+  for (int64_t first_key = 0; first_key < keys; first_key += kWideColumns)
+    for (int64_t lane = 0; lane < kWideColumns; lane += kLanes) {
+      float* to = packed + first_key * words + lane;
+      const int64_t key = first_key + lane;
+      for (int64_t j = 0; j < words; j += kLanes) {
+        const int n = static_cast<int>(smaller(kLanes, words - j));
+        F square[kLanes];
+        for (int r = 0; r < kLanes; ++r) {
+          alignas(64) float row[kLanes] = {};
+          if (key + r < keys)
+            round_to_pairs(k + (key + r) * stride + 2 * j, smaller(2 * kLanes, size - 2 * j), row, own);
+          square[r] = load(row);
+        }
+        transpose_square(square);
+        for (int r = 0; r < n; ++r) store(to + (j + r) * kWideColumns, square[r]);
+      }
+    }
+}
+
+// As pack_values, to words of two keys each.
+inline void pack_value_words(const float* v, int64_t stride, int64_t keys, int64_t size, int64_t panel, float* packed,
+                             bool own) {
+  for (int64_t column = 0; column < size; column += kWideColumns, packed += panel)
+    for (int64_t key = 0; key < keys; key += 2)
+      for (int64_t lane = 0; lane < kWideColumns; lane += kLanes) {
+        const int n = static_cast<int>(smaller(kLanes, larger(0, size - column - lane)));
+        const float* from = v + key * stride + column + lane;
+        const F first = n == 0 ? fzero() : load_some(from, n);
+        const F second = n == 0 || key + 1 == keys ? fzero() : load_some(from + stride, n);
+        store(packed + key / 2 * kWideColumns + lane, brain_lanes(first, second, own));
+      }
+}
+
+inline void attention_product(Word word, const float* a, int64_t lda, int64_t rows, int64_t k, const float* panel,
+                              float* c, int64_t ldc, bool fresh) {
+  if (word == Word::Float)
+    wide_product(a, lda, rows, k, panel, c, ldc, fresh, nullptr);
+  else if (word == Word::Dot)
+    wide_product<kWideVectors, Word::Dot>(a, lda, rows, k, panel, c, ldc, fresh, nullptr);
+  else
+    wide_product<kWideVectors, Word::Pair>(a, lda, rows, k, panel, c, ldc, fresh, nullptr);
 }
 
 inline float exp_of(float x) {
@@ -152,16 +203,24 @@ inline void attend_chunk(const AttentionWork& w, float* at, int64_t unit, int64_
   const auto head_of = [&](int64_t row) { return kv_head * group + row / job.queries; };
   float *q = at + p.q, *scores = at + p.scores, *keys = at + p.keys, *values = at + p.values;
   float *most = at + p.most, *sums = at + p.sums;
-  const int64_t value_panel = p.block * W, columns = p.value_panels * W,
+  const bool pairs = p.word != Word::Float, own = p.word == Word::Dot;
+  const int64_t value_panel = words_of(p.block, job.factors) * W, columns = p.value_panels * W,
                 row_blocks = (to - from + kScoredRows - 1) / kScoredRows;
   for (int64_t b = 0; b < p.blocks; ++b) {
     const int64_t first_key = b * p.block, count = smaller(p.block, job.keys - first_key);
     if (*packed != unit * p.blocks + b) {
       *packed = unit * p.blocks + b;
-      pack_keys(job.k + batch * job.k_strides.batch + kv_head * job.k_strides.head + first_key * job.k_strides.row,
-                job.k_strides.row, count, job.head_size, keys);
-      pack_values(job.v + batch * job.v_strides.batch + kv_head * job.v_strides.head + first_key * job.v_strides.row,
-                  job.v_strides.row, count, job.value_size, value_panel, values);
+      const float* k =
+          job.k + batch * job.k_strides.batch + kv_head * job.k_strides.head + first_key * job.k_strides.row;
+      const float* v =
+          job.v + batch * job.v_strides.batch + kv_head * job.v_strides.head + first_key * job.v_strides.row;
+      if (pairs) {
+        pack_key_words(k, job.k_strides.row, count, job.head_size, keys, own);
+        pack_value_words(v, job.v_strides.row, count, job.value_size, value_panel, values, own);
+      } else {
+        pack_keys(k, job.k_strides.row, count, job.head_size, keys);
+        pack_values(v, job.v_strides.row, count, job.value_size, value_panel, values);
+      }
     }
     for (int64_t block = 0; block < row_blocks; ++block) {
       const int64_t row = (to - from) * block / row_blocks, rows = (to - from) * (block + 1) / row_blocks - row;
@@ -169,10 +228,15 @@ inline void attend_chunk(const AttentionWork& w, float* at, int64_t unit, int64_
         const int64_t i = from + row + r;
         const float* source =
             job.q + batch * job.q_strides.batch + head_of(i) * job.q_strides.head + i % job.queries * job.q_strides.row;
-        each_vector(job.head_size, [&](int64_t c, int n) { store(q + r * p.q_row + c, load_some(source + c, n)); });
+        float* query = q + r * p.q_row;
+        if (pairs)
+          round_to_pairs(source, job.head_size, query, own);
+        else
+          each_vector(job.head_size, [&](int64_t c, int n) { store(query + c, load_some(source + c, n)); });
       }
       for (int64_t j = 0; j < count; j += W)
-        wide_product(q, p.q_row, rows, job.head_size, keys + j * job.head_size, scores + j, p.score_row, true, nullptr);
+        attention_product(p.word, q, p.q_row, rows, p.head_words, keys + j * p.head_words, scores + j, p.score_row,
+                          true);
       float* results = at + p.results + row * p.result_row;
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t i = from + row + r;
@@ -182,10 +246,11 @@ inline void attend_chunk(const AttentionWork& w, float* at, int64_t unit, int64_
                                       i % job.queries * job.mask_strides.row + first_key * job.mask_column;
         softmax_scores(scores + r * p.score_row, count, job.scale, mask, job.mask_column, b == 0, most + row + r,
                        sums + row + r, results + r * p.result_row, columns);
+        if (pairs) round_to_pairs(scores + r * p.score_row, count, scores + r * p.score_row, own);  // in place
       }
       for (int64_t c = 0; c < p.value_panels; ++c)
-        wide_product(scores, p.score_row, rows, count, values + c * value_panel, results + c * W, p.result_row, b == 0,
-                     nullptr);
+        attention_product(p.word, scores, p.score_row, rows, words_of(count, job.factors), values + c * value_panel,
+                          results + c * W, p.result_row, b == 0);
     }
   }
   for (int64_t r = from; r < to; ++r) {

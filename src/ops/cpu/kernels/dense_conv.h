@@ -6,6 +6,7 @@
 
 #include "ops/cpu/kernels/dense_depthwise.h"
 #include "ops/cpu/kernels/dense_product.h"
+#include "ops/cpu/kernels/dense_small_winograd.h"
 #include "ops/cpu/kernels/dense_winograd.h"
 
 namespace hearth::ops::cpu {
@@ -223,12 +224,14 @@ hearth::ops::cpu::ConvAlgorithm HEARTH_CPU_ENTRY(dense_choose_conv)(const hearth
   if (s.groups > 1 && s.groups == s.channels && s.groups == s.out_channels) return ConvAlgorithm::Depthwise;
   const bool fits = s.kernel_height == 3 && s.kernel_width == 3 && s.stride_height == 1 && s.stride_width == 1 &&
                     s.dilation_height == 1 && s.dilation_width == 1 && s.groups == 1;
-  // Fewer channels or tiles of 4x4 pixels than these do not pay for the transforms and for reading four times the
-  // weights. Winograd's products are float32 always: a quarter as many as BF16 makes in half the time each.
-  const bool bf16 = kLanes == 16 && factors == Factors::BF16 && has_bf16_dot();
-  const int64_t tiles = larger(1, s.batch) * ceil_div(s.out_height, 4) * ceil_div(s.out_width, 4);
-  const int64_t channels = bf16 ? 32 : 16;
-  if (fits && s.channels >= channels && s.out_channels >= channels && tiles >= (bf16 ? 16 : 9))
+  if (!fits) return ConvAlgorithm::Direct;
+  // Fewer channels or tiles than these do not pay for the transforms.
+  const auto tiles_of = [&](int64_t size) {
+    return larger(1, s.batch) * ceil_div(s.out_height, size) * ceil_div(s.out_width, size);
+  };
+  const int64_t channels = smaller(s.channels, s.out_channels);
+  if (factors == Factors::F32 ? channels >= 16 && tiles_of(4) >= 9
+                              : kLanes == 16 && has_bf16_dot() && channels >= 32 && tiles_of(2) >= 12)
     return ConvAlgorithm::Winograd;
   return ConvAlgorithm::Direct;
 }
@@ -238,7 +241,7 @@ size_t HEARTH_CPU_ENTRY(dense_packed_conv_bytes)(const hearth::ops::cpu::ConvSha
                                                  hearth::ops::cpu::Factors factors) {
   using namespace hearth::ops::cpu;
   if (algorithm == ConvAlgorithm::Depthwise) return depthwise_packed_bytes(s);
-  if (algorithm == ConvAlgorithm::Winograd) factors = Factors::F32;
+  if (algorithm == ConvAlgorithm::Winograd && factors == Factors::BF16) return small_winograd_bytes(s);
   const int64_t words = s.kernel_height * s.kernel_width * words_of(s.channels / s.groups, factors);
   return static_cast<size_t>(s.groups) * panel_bytes(words, s.out_channels / s.groups);
 }
@@ -248,7 +251,7 @@ void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::C
                                        void* packed) {
   using namespace hearth::ops::cpu;
   if (algorithm == ConvAlgorithm::Depthwise) return depthwise_pack(w, s, scale, packed);
-  if (algorithm == ConvAlgorithm::Winograd) factors = Factors::F32;
+  if (algorithm == ConvAlgorithm::Winograd && factors == Factors::BF16) return small_winograd_pack(w, s, scale, packed);
   const int64_t taps = s.kernel_height * s.kernel_width, channels = s.channels / s.groups;
   const int64_t columns = s.out_channels / s.groups;
   const size_t group_bytes = panel_bytes(taps * words_of(channels, factors), columns);
@@ -267,7 +270,8 @@ void HEARTH_CPU_ENTRY(dense_pack_conv)(const float* w, const hearth::ops::cpu::C
 size_t HEARTH_CPU_ENTRY(dense_conv_scratch)(const hearth::ops::cpu::ConvJob& job, int threads) {
   using namespace hearth::ops::cpu;
   if (empty(job.shape)) return 0;
-  if (job.algorithm == ConvAlgorithm::Winograd) return winograd_scratch(job, threads);
+  if (job.algorithm == ConvAlgorithm::Winograd)
+    return job.factors == Factors::BF16 ? small_winograd_scratch(job, threads) : winograd_scratch(job, threads);
   if (job.algorithm == ConvAlgorithm::Depthwise) return depthwise_scratch(job, threads);
   if (plain_matrix(job.shape)) return HEARTH_CPU_ENTRY(dense_matmul_scratch)(matrix_of(job), threads);
   const DirectConv conv(job, threads);
@@ -278,7 +282,8 @@ void HEARTH_CPU_ENTRY(dense_conv)(const hearth::ops::cpu::ConvJob& job, void* sc
                                   hearth::ops::cpu::ThreadPool* pool) {
   using namespace hearth::ops::cpu;
   if (empty(job.shape)) return;
-  if (job.algorithm == ConvAlgorithm::Winograd) return winograd(job, scratch, pool);
+  if (job.algorithm == ConvAlgorithm::Winograd)
+    return job.factors == Factors::BF16 ? small_winograd(job, scratch, pool) : winograd(job, scratch, pool);
   if (job.algorithm == ConvAlgorithm::Depthwise) return depthwise(job, scratch, pool);
   if (plain_matrix(job.shape)) return HEARTH_CPU_ENTRY(dense_matmul)(matrix_of(job), scratch, pool);
   const DirectConv conv(job, team_size(pool));

@@ -19,6 +19,7 @@ struct Product {
   TileRuns runs;
   Factors factors = Factors::F32;
   const float* panels = nullptr;
+  const float* next = nullptr;  // what will be read after these panels, as long as one; nullptr: not known
   int64_t n = 0;                // columns of all panels
   const float* bias = nullptr;  // [n] or nullptr
   float* c = nullptr;
@@ -88,9 +89,8 @@ inline Grid cheapest_grid(int threads, int64_t units, int64_t unit_rows, int64_t
     const double share_rows = static_cast<double>(ceil_div(units, rows) * unit_rows);
     const double share_panels = static_cast<double>(ceil_div(panels, columns));
     const double remote = share_rows * kRemote * static_cast<double>(columns - 1) / static_cast<double>(columns);
-    const double cost =
-        static_cast<double>(k_words) *
-        (share_rows * share_panels * kPanelVectors + share_rows / 8 + share_panels * kPanelRows / 2 + remote);
+    const double cost = static_cast<double>(k_words) * (share_rows * share_panels * kPanelVectors + share_rows / 8 +
+                                                        share_panels * kPanelRows / 2 + remote);
     if (rows == 1 || cost < best.cost) best = {.rows = rows, .columns = columns, .cost = cost};
   }
   return best;

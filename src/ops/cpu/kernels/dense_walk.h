@@ -122,7 +122,7 @@ class Walk {
 
   template <Word kWord>
   void run(int64_t panel0, int64_t panel1) {
-    if (blocks_.count() == 1 && !alone_ && (panel1 - panel0) * kPanelRows * k_ <= kNearWords)
+    if (blocks_.count() == 1 && !alone_ && p_.next == nullptr && (panel1 - panel0) * kPanelRows * k_ <= kNearWords)
       by_rows<kWord>(panel0, panel1);
     else
       by_panels<kWord>(panel0, panel1);
@@ -157,6 +157,8 @@ class Walk {
           ahead = reinterpret_cast<const char*>(panel_at(panel, block));
         else if (block + 1 < blocks_.count())
           ahead = reinterpret_cast<const char*>(panel_at(panel0, block + 1));
+        else
+          ahead = reinterpret_cast<const char*>(p_.next);
         const int64_t step = columns.panels * kPanelRows * static_cast<int64_t>(sizeof(float)) / larger(1, tiles);
         const TileRuns& runs = blocks_[block].runs;
         const int64_t bytes = runs.planes * runs.runs * runs.run * step;

@@ -4,7 +4,7 @@
 // result is does not depend on the rows beside it: sums run over k in ascending order, fma by fma.
 #pragma once
 
-#include "ops/cpu/kernels/common.h"
+#include "ops/cpu/kernels/dense_tile.h"
 
 namespace hearth::ops::cpu {
 namespace {
@@ -16,8 +16,8 @@ inline int64_t wide_panels(int64_t columns) {
 }
 
 // c[M, V vectors] = (fresh ? 0 : c) + a[M, k] * panel[k, the first V vectors of kWideColumns]; row strides lda and ldc.
-// kAhead: fetches k * kWideColumns floats at `ahead` into the cache meanwhile.
-template <int M, int V, bool kAhead>
+// kAhead: fetches k * kWideColumns floats at `ahead` into the cache meanwhile. k counts words of kWord.
+template <int M, int V, bool kAhead, Word kWord>
 __attribute__((noinline)) void wide_tile(const float* a, int64_t lda, int64_t k, const float* panel, float* c,
                                          int64_t ldc, bool fresh, const float* ahead) {
   constexpr int L = kLanes;
@@ -38,7 +38,7 @@ __attribute__((noinline)) void wide_tile(const float* a, int64_t lda, int64_t k,
     for (int m = 0; m < M; ++m) {
       const F x = fset(a[m * lda + i]);
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sum[m][v] = fma(x, w[v], sum[m][v]);
+      for (int v = 0; v < V; ++v) sum[m][v] = multiply_add<kWord>(x, w[v], sum[m][v]);
     }
   }
 #pragma GCC unroll 12
@@ -47,26 +47,26 @@ __attribute__((noinline)) void wide_tile(const float* a, int64_t lda, int64_t k,
     for (int v = 0; v < V; ++v) store(c + m * ldc + v * L, sum[m][v]);
 }
 
-template <int M, int V, bool kAhead>
+template <int M, int V, bool kAhead, Word kWord>
 inline void wide_rows(int64_t rows, const float* a, int64_t lda, int64_t k, const float* panel, float* c, int64_t ldc,
                       bool fresh, const float* ahead) {
   if (rows == M)
-    wide_tile<M, V, kAhead>(a, lda, k, panel, c, ldc, fresh, ahead);
+    wide_tile<M, V, kAhead, kWord>(a, lda, k, panel, c, ldc, fresh, ahead);
   else if constexpr (M > 1)
-    wide_rows<M - 1, V, kAhead>(rows, a, lda, k, panel, c, ldc, fresh, ahead);
+    wide_rows<M - 1, V, kAhead, kWord>(rows, a, lda, k, panel, c, ldc, fresh, ahead);
 }
 
 // As wide_tile, for any number of rows. ahead: nullptr or where k * kWideColumns floats are that will be wanted next.
-template <int V = kWideVectors>
+template <int V = kWideVectors, Word kWord = Word::Float>
 inline void wide_product(const float* a, int64_t lda, int64_t rows, int64_t k, const float* panel, float* c,
                          int64_t ldc, bool fresh, const float* ahead) {
   const int64_t tiles = (rows + kWideRows - 1) / kWideRows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t row = rows * t / tiles, n = rows * (t + 1) / tiles - row;
     if (ahead != nullptr && t == 0)
-      wide_rows<kWideRows, V, true>(n, a, lda, k, panel, c, ldc, fresh, ahead);
+      wide_rows<kWideRows, V, true, kWord>(n, a, lda, k, panel, c, ldc, fresh, ahead);
     else
-      wide_rows<kWideRows, V, false>(n, a + row * lda, lda, k, panel, c + row * ldc, ldc, fresh, nullptr);
+      wide_rows<kWideRows, V, false, kWord>(n, a + row * lda, lda, k, panel, c + row * ldc, ldc, fresh, nullptr);
   }
 }
 

@@ -185,6 +185,10 @@ inline __m128i to_brain(F a) {
 inline F brain_pairs(F low, F high, bool) {  // 16 floats as 8 words of two brain floats
   return _mm256_castsi256_ps(_mm256_set_m128i(to_brain(high), to_brain(low)));
 }
+inline F brain_lanes(F a, F b, bool) {  // each lane a word of two brain floats: that of a, then that of b
+  return _mm256_castsi256_ps(
+      _mm256_or_si256(_mm256_cvtepu16_epi32(to_brain(a)), _mm256_slli_epi32(_mm256_cvtepu16_epi32(to_brain(b)), 16)));
+}
 inline void store(float* p, F a) {
   _mm256_storeu_ps(p, a);
 }

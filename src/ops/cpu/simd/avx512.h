@@ -171,6 +171,19 @@ inline F brain_pairs(F low, F high, bool own) {
     words = _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(to_brain(low)), to_brain(high), 1));
   return words;
 }
+// Each lane a word of two brain floats: that of a, then that of b. own as in brain_pairs.
+inline F brain_lanes(F a, F b, bool own) {
+  __m256i low, high;
+  if (own) {
+    asm("vcvtneps2bf16 %1, %0" : "=v"(low) : "v"(a));
+    asm("vcvtneps2bf16 %1, %0" : "=v"(high) : "v"(b));
+  } else {
+    low = to_brain(a);
+    high = to_brain(b);
+  }
+  return _mm512_castsi512_ps(
+      _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16)));
+}
 inline void store(float* p, F a) {
   _mm512_storeu_ps(p, a);
 }

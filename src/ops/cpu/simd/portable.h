@@ -249,6 +249,16 @@ inline F brain_pairs(F low, F high, bool) {  // 16 floats as 8 words of two brai
   memcpy(&words, pairs, sizeof words);
   return words;
 }
+inline F brain_lanes(F a, F b, bool) {  // each lane a word of two brain floats: that of a, then that of b
+  F words;
+  for (int i = 0; i < 8; ++i) {
+    const uint32_t word = static_cast<uint32_t>(brain_bits(b[i])) << 16 | brain_bits(a[i]);
+    float lane;
+    memcpy(&lane, &word, sizeof lane);
+    words[i] = lane;
+  }
+  return words;
+}
 
 // ---- packed codes
 inline I iset(int32_t x) {
