@@ -331,7 +331,7 @@ Result<std::vector<Value>> Session::run_once(std::span<const Feed> feeds, std::s
   }
   context.memory = context.shapes = &*run;
   auto made = run_program(*program_, std::move(bound), {}, context);
-  run->correct_plan();
+  run->correct_plan(made.has_value());
   if (!made) {
     crowded = run->crowded();
     if (crowded) plan->drop_arena();

@@ -1,6 +1,6 @@
 // The memory of a session: a budget, and blocks kept for the next run. Runs over the same shapes ask for the same arena
-// and results (shape_run.h), so that soon no memory is taken from the system. What a run did not need is given back when
-// it ends: memory follows the shapes now in use and does not grow with every new one.
+// and results (shape_run.h), so that soon no memory is taken from the system. What a run did not need is given back
+// when it ends: memory follows the shapes now in use and does not grow with every new one.
 #pragma once
 
 #include <memory>

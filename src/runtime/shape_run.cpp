@@ -194,6 +194,7 @@ void ShapeRun::begin_step(size_t step) {
     const std::scoped_lock lock(recorder_->mutex);
     recorder_->record.first.push_back(static_cast<uint32_t>(recorder_->record.requests.size()));
   } else if (arena_ != nullptr) {
+    end_step();
     const auto [first, end] = plan_->requests_of(step);
     next_.store(first, std::memory_order_relaxed);
     end_.store(end, std::memory_order_relaxed);
@@ -212,8 +213,21 @@ RunRecord ShapeRun::take_record() {
   return std::move(recorder_->record);
 }
 
-void ShapeRun::correct_plan() {
-  if (plan_ != nullptr) plan_->exclude(wrong_);
+// What the step did not ask for need not lie in the arena.
+void ShapeRun::end_step() {
+  const uint32_t end = end_.load(std::memory_order_relaxed);
+  for (uint32_t request = next_.load(std::memory_order_relaxed); request < end; ++request)
+    if (arena_->plan->requests[request].bytes != ArenaPlan::kNoSlice) {
+      const std::scoped_lock lock(mutex_);
+      wrong_.push_back(request);
+    }
+}
+
+void ShapeRun::correct_plan(bool complete) {
+  if (arena_ == nullptr) return;
+  if (complete) end_step();
+  const std::scoped_lock lock(mutex_);
+  plan_->exclude(wrong_);
 }
 
 }  // namespace hearth::runtime

@@ -36,8 +36,8 @@ class ShapeRun final : public TensorMemory {
   bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
   // Of a run that recorded, while its results are alive and all its other values dead.
   RunRecord take_record();
-  // Tells the plan where it was wrong.
-  void correct_plan();
+  // Tells the plan where it was wrong. `complete`: every step was done.
+  void correct_plan(bool complete);
 
  private:
   struct Recorder;
@@ -47,6 +47,7 @@ class ShapeRun final : public TensorMemory {
 
   Result<std::shared_ptr<std::byte>> record(size_t bytes);
   std::shared_ptr<std::byte> place(uint32_t request, size_t bytes);
+  void end_step();
 
   TensorMemory& base_;
   std::shared_ptr<Recorder> recorder_;        // shared with the blocks that are out

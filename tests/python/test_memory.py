@@ -104,6 +104,30 @@ class Pools(unittest.TestCase):
         gc.collect()
         self.assertEqual(session.memory()["in_use"], 0)
 
+    def test_runs_over_the_same_shapes_take_one_block_and_the_result(self):
+        sizes = []
+
+        def allocate(size):
+            sizes.append(size)
+            return np.zeros(size, np.uint8)
+
+        session = rt.InferenceSession(models.heavy(megabytes=16), rt.SessionOptions(memory_pool="custom", allocator=allocate))
+        for rows in (3, 5):
+            x = np.ones((rows, 1024), np.float32)
+            (first,) = session.run(None, {"x": x})
+            for _ in range(3):
+                sizes.clear()
+                np.testing.assert_array_equal(session.run(None, {"x": x})[0], first)
+                self.assertEqual(len(sizes), 2)
+
+    def test_a_thousand_lengths_do_not_grow_memory(self):
+        session = rt.InferenceSession(models.heavy(megabytes=8))
+        for rows in range(1, 1001):
+            session.run(None, {"x": np.ones((1 + rows * 389 % 100, 1024), np.float32)})
+        memory = session.memory()
+        self.assertEqual(memory["in_use"], 0)
+        self.assertLess(memory["peak"], 10 * 100 * 4096)
+
     def test_buffers_are_let_go(self):
         made = []
 

@@ -177,6 +177,25 @@ counted (int64 n) => (int64[k] y, int64 sum) <int64 zero = {0}, int64 one = {1}>
   EXPECT_LT(session->memory().kept, size_t{64} << 10);  // nothing of the large one stays
 }
 
+TEST(SessionShapes, ABranchThatIsNotTakenAnyMoreCostsNothing) {
+  const auto session = open(R"(<ir_version: 8, opset_import: ["": 17]>
+branch (float[n, 2] x, bool large) => (float y) <float[2, 2] w = {1.0, 1.0, 0.0, 1.0}> {
+  y = If (large) <
+    then_branch = then () => (float p) { p1 = MatMul (x, w)  p2 = MatMul (p1, w)  p = ReduceMax <keepdims = 0> (p2) },
+    else_branch = other () => (float q) { q = ReduceMin <keepdims = 0> (x) }
+  >
+})");
+  ASSERT_NE(session, nullptr);
+  const Tensor x = ramp(100000);
+  for (const bool large : {true, true, false, false, false}) {
+    const auto made = run(*session, {{"x", x}, {"large", Tensor::of<bool>(DType::Bool, {}, std::span(&large, 1))}});
+    ASSERT_TRUE(made) << made.error().message;
+    const float most = 2 * x.data<float>()[199998] + x.data<float>()[199999];
+    EXPECT_EQ(values_of((*made)[0])[0], large ? most : 1);
+  }
+  EXPECT_LT(session->memory().kept, size_t{64} << 10);
+}
+
 TEST(SessionShapes, BranchesLoopsAndSequences) {
   const auto session = open(R"(<ir_version: 8, opset_import: ["": 17]>
 control (float[n, 2] x, bool which, int64 times) => (float[n, 2] y, float[k, 2] all)

@@ -99,7 +99,7 @@ TEST(ShapeRun, AnotherSizeComesByItselfFromThenOn) {
     memory.asked.clear();
     ShapeRun run(memory, plan);
     steps(run, 1200);
-    run.correct_plan();
+    run.correct_plan(true);
     EXPECT_EQ(std::vector<size_t>(memory.asked.begin() + 1, memory.asked.end()), (std::vector<size_t>{1200, 500}));
     EXPECT_EQ(plan->arena()->requests[2].bytes, ArenaPlan::kNoSlice);
     EXPECT_EQ(plan->arena()->slices, 2u);
@@ -121,7 +121,7 @@ TEST(ShapeRun, WhatSomebodyHoldsIsNotGivenAway) {
     held.push_back(take(run, 1000));
     std::memset(held.back().get(), 6, 1000);
     EXPECT_EQ(memory.asked.size(), 2u);
-    run.correct_plan();
+    run.correct_plan(true);
   }
   EXPECT_EQ(plan->arena()->requests[2].bytes, ArenaPlan::kNoSlice);
   EXPECT_EQ(held[0].get()[299], std::byte{5});
@@ -152,6 +152,25 @@ TEST(ShapeRun, MoreRequestsThanRecordedAreServed) {
   EXPECT_EQ(std::vector<size_t>(memory.asked.begin() + 1, memory.asked.end()), (std::vector<size_t>{700, 900}));
   run.begin_step(1);
   EXPECT_EQ(take(run, 500).get() != nullptr, true);
+}
+
+TEST(ShapeRun, WhatIsNoLongerAskedForLeavesTheArena) {
+  CountingMemory memory;
+  const auto plan = recorded(memory);
+  {
+    ShapeRun run(memory, plan);
+    run.begin_step(0);
+    take(run, 1000);  // and not the 300
+    run.correct_plan(false);
+    EXPECT_EQ(plan->arena()->slices, 3u);  // the run ended within the step
+  }
+  ShapeRun run(memory, plan);
+  run.begin_step(0);
+  take(run, 1000);
+  run.begin_step(1);  // asks for nothing
+  run.correct_plan(true);
+  EXPECT_EQ(plan->arena()->slices, 1u);
+  EXPECT_EQ(plan->arena()->bytes, 1024u);
 }
 
 TEST(ShapeRun, OnlySoManyRequestsAreRecorded) {
