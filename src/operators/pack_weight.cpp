@@ -1,7 +1,6 @@
 #include "operators/pack_weight.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace hearth::operators {
 
@@ -14,10 +13,6 @@ using ops::cpu::Factors;
 using ops::cpu::kPackedColumns;
 
 constexpr int64_t kPartBytes = 2 << 20;  // about, of what a part reads: enough parts for every thread, few calls
-
-bool is_aligned(const float* at) {
-  return reinterpret_cast<uintptr_t>(at) % alignof(float) == 0;
-}
 
 // A convolution whose packed weight is this matrix: its k rows are so many taps of so many channels each.
 ConvShape conv_of_matrix(int64_t taps, int64_t channels, int64_t n) {
@@ -118,15 +113,7 @@ Result<> WeightPacking::pack_columns(int64_t begin, int64_t end, std::byte* pack
       ConvShape before = shape_, part = shape_;
       before.out_channels = begin;
       part.out_channels = count;
-      const float* from = m.at + begin * column;
-      const bool any_address =
-          algorithm_ == ConvAlgorithm::Direct || (algorithm_ == ConvAlgorithm::Winograd && factors_ == Factors::F32);
-      if (!any_address && !is_aligned(from)) {
-        ASSIGN_OR_RETURN(float* room, scratch.room(count * column));
-        std::memcpy(room, static_cast<const void*>(from), static_cast<size_t>(count * column) * sizeof(float));
-        from = room;
-      }
-      kernels.pack_conv(from, part, scale, algorithm_, factors_,
+      kernels.pack_conv(m.at + begin * column, part, scale, algorithm_, factors_,
                         packed + (begin == 0 ? 0 : kernels.packed_conv_bytes(before, algorithm_, factors_)));
       source_.release(m.at + begin * column, static_cast<size_t>(count * column));
       return {};

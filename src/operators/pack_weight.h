@@ -21,7 +21,7 @@ class WeightPacking {
   int parts() const { return parts_; }     // that may be packed at the same time
   const StridedFloats& source() const { return source_; }
 
-  // Memory of one thread, for weights that must be copied before they can be packed.
+  // Memory of one thread, for weights in an order that must be written out before they can be packed.
   class Scratch {
    public:
     Result<float*> room(int64_t count);

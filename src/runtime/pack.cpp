@@ -150,13 +150,21 @@ class WeightPacker::Planner {
   template <class Pack>
   Result<bool> replace_bytes(Node& node, Graph& graph, const Key& key, size_t bytes, Pack&& pack) {
     ASSIGN_OR_RETURN(Tensor packed, Tensor::allocate(DType::U8, {static_cast<int64_t>(bytes)}, memory_));
-    byte_writes_.push_back([packed, pack = std::forward<Pack>(pack)]() mutable { pack(packed.mutable_raw()); });
+    const Tensor plain = graph.value(node.inputs[1]).constant;
+    byte_writes_.push_back([plain, packed, pack = std::forward<Pack>(pack)]() mutable {
+      pack(packed.mutable_raw());
+      plain.release();
+    });
     return take_place(node, graph, key, std::move(packed));
   }
 
   bool take_place(Node& node, Graph& graph, const Key& key, Tensor packed) {
     const std::string name = graph.value(node.inputs[1]).name;
-    node.inputs[1] = passes::NewValues(graph).constant(name, "_packed", std::move(packed));
+    if (named_ != &graph) {
+      names_.emplace(graph);
+      named_ = &graph;
+    }
+    node.inputs[1] = names_->constant(name, "_packed", std::move(packed));
     packed_.emplace(key, node.inputs[1]);
     return true;
   }
@@ -219,6 +227,8 @@ class WeightPacker::Planner {
   };
 
   Factors factors_;
+  const Graph* named_ = nullptr;
+  std::optional<passes::NewValues> names_;  // of the graph `named_`: nobody else adds values between two weights of it
   PackedMemory memory_;
   std::map<Key, ValueId> packed_;
   std::vector<std::unique_ptr<Write>> writes_;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include "base/file.h"
 #include "tensor/dtype.h"
 
 namespace hearth {
@@ -134,6 +135,11 @@ Deferred& deferred_of(const std::shared_ptr<const void>& owner) {
 }
 
 }  // namespace
+
+void Tensor::release() const {
+  if (deferred_) return deferred_of(owner_).elements.release();
+  if (mapped_) release_pages({static_cast<const std::byte*>(data_), bytes()});
+}
 
 Tensor Tensor::defer(StridedFloats elements, const Dims& dims) {
   const auto count = count_elements(dims);

@@ -92,6 +92,8 @@ class Tensor {
   // Writes deferred elements out now; Limit when there is no memory, which the first look could not tell. Thread-safe.
   Result<> write_out() const;
   bool mapped() const { return mapped_; }
+  // Gives the pages of a file that hold nothing but these elements back to the system; reading finds them again.
+  void release() const;
   void* mutable_raw() { return const_cast<void*>(data_); }  // only when writable()
   template <class T>
   const T* data() const {

@@ -112,8 +112,8 @@ struct DenseKernels {
   size_t (*packed_conv_bytes)(const ConvShape& shape, ConvAlgorithm algorithm, Factors factors);
   // w[out_channels, channels / groups, kernel_height, kernel_width], dense, as ONNX has it, times scale[out_channels]
   // (nullptr: none) before it is rounded. Only channels, kernel and groups of the shape matter.
-  // For Direct, and Winograd of F32, w need not be aligned. Output channels of one group may be packed in parts, as
-  // columns of a matrix: packed_conv_bytes of a shape that ends there says where they go.
+  // w need not be aligned. Output channels of one group may be packed in parts, as columns of a matrix:
+  // packed_conv_bytes of a shape that ends there says where they go.
   void (*pack_conv)(const float* w, const ConvShape& shape, const float* scale, ConvAlgorithm algorithm,
                     Factors factors, void* packed);
   size_t (*conv_scratch)(const ConvJob& job, int threads);

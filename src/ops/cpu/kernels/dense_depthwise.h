@@ -15,13 +15,18 @@ inline size_t depthwise_packed_bytes(const ConvShape& s) {
   return static_cast<size_t>(blocks * s.kernel_height * s.kernel_width * kLanes) * sizeof(float);
 }
 
+// w need not be aligned.
 inline void depthwise_pack(const float* w, const ConvShape& s, const float* scale, void* packed) {
   float* out = static_cast<float*>(packed);
   const int64_t taps = s.kernel_height * s.kernel_width;
   for (int64_t c = 0; c < s.channels; c += kLanes)
     for (int64_t t = 0; t < taps; ++t)
-      for (int64_t l = c; l < c + kLanes; ++l)
-        *out++ = l >= s.channels ? 0.0f : scale != nullptr ? w[l * taps + t] * scale[l] : w[l * taps + t];
+      for (int64_t l = c; l < c + kLanes; ++l, ++out) {
+        *out = 0;
+        if (l >= s.channels) continue;
+        memcpy(out, w + l * taps + t, sizeof(float));
+        if (scale != nullptr) *out *= scale[l];
+      }
 }
 
 inline size_t depthwise_scratch(const ConvJob&, int) {

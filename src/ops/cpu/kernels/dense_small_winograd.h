@@ -71,7 +71,7 @@ inline void small_weight_points(const float (&g)[9][kPanelRows], float (&points)
     expand(rows[y][0], rows[y][1], rows[y][2], points[4 * y], points[4 * y + 1], points[4 * y + 2], points[4 * y + 3]);
 }
 
-// w[out_channels, channels, 3, 3]; scale [out_channels] or nullptr.
+// w[out_channels, channels, 3, 3] at any address; scale [out_channels] or nullptr.
 inline void small_winograd_pack(const float* w, const ConvShape& s, const float* scale, void* packed) {
   const int64_t words = words_of(s.channels, Factors::BF16);
   alignas(64) float g[9][kPanelRows], points[2][kSmallPoints][kPanelRows];
@@ -85,7 +85,9 @@ inline void small_winograd_pack(const float* w, const ConvShape& s, const float*
           const bool there = channel < s.channels && column + j < s.out_channels;
           const float* from = w + ((column + j) * s.channels + channel) * 9;
           const float factor = there && scale != nullptr ? scale[column + j] : 1.0f;
-          for (int t = 0; t < 9; ++t) g[t][j] = there ? from[t] * factor : 0.0f;
+          float numbers[9] = {};
+          if (there) memcpy(numbers, from, sizeof numbers);
+          for (int t = 0; t < 9; ++t) g[t][j] = numbers[t] * factor;
         }
         small_weight_points(g, points[h]);
       }
