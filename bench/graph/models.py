@@ -2,15 +2,18 @@
 
 Each has the operators, shapes and node patterns that the usual exporters write (Conv + BatchNormalization, exported GELU
 and layer normalisation as small nodes, attention as MatMul/Softmax/MatMul). Weights are scaled so that activations stay
-in range.
+in range. Quantised models are what ONNX Runtime's own tool makes of such a model.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import logging
 import math
+import os
 import pathlib
+import tempfile
 from typing import Callable
 
 import numpy as np
@@ -24,7 +27,8 @@ VOCABULARY = 30522
 class Builder:
     """Nodes and weights of one graph; values are names."""
 
-    def __init__(self, name: str, seed: int = 0):
+    def __init__(self, name: str, seed: int = 0, folded: bool = False):
+        self.folded = folded  # batch normalisation is in the convolutions, as tools want it that quantise
         self.name, self.random = name, np.random.default_rng(seed)
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
@@ -62,7 +66,7 @@ class Builder:
 
     # ---- blocks ---------------------------------------------------------------------------------------------------
     def conv(self, x: str, c_in: int, c_out: int, k: int, stride: int = 1, groups: int = 1, bn: bool = True, act: str = "", pad: int | None = None) -> str:
-        p = k // 2 if pad is None else pad
+        p, bn = k // 2 if pad is None else pad, bn and not self.folded
         w = self.weight(self.normal(c_out, c_in // groups, k, k))
         inputs = [x, w] if bn else [x, w, self.weight(np.zeros(c_out, np.float32))]
         x = self.op("Conv", *inputs, kernel_shape=[k, k], strides=[stride, stride], pads=[p, p, p, p], group=groups, dilations=[1, 1])
@@ -104,8 +108,8 @@ class Builder:
         return self.op("Mul", self.op("Mul", x, self.op("Add", erf, self.const(1.0))), self.const(0.5))
 
 
-def resnet50(name: str = "resnet50", image: int = 224, classes: int = 1000) -> onnx.ModelProto:
-    b = Builder(name)
+def resnet50(name: str = "resnet50", image: int = 224, classes: int = 1000, folded: bool = False) -> onnx.ModelProto:
+    b = Builder(name, folded=folded)
     x = b.input("input", TensorProto.FLOAT, ["batch", 3, image, image])
     x = b.conv(x, 3, 64, 7, 2, act="relu")
     x = b.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
@@ -291,6 +295,38 @@ def conformer(layers: int = 8, width: int = 256, heads: int = 4, mels: int = 80)
     return b.model([(x, TensorProto.FLOAT, ["batch", "frames_out", width])])
 
 
+def quantised(model: onnx.ModelProto, feeds: dict[str, np.ndarray] | None) -> onnx.ModelProto:
+    """8 bits: with feeds QuantizeLinear and DequantizeLinear around every operator, calibrated on them, weights by output channel; without,
+    products by MatMulInteger with scales that are found in each run."""
+    from onnxruntime import quantization
+
+    class Feeds(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = [feeds]
+
+        def get_next(self):
+            return self.left.pop() if self.left else None
+
+    logging.disable(logging.WARNING)  # that the model might be optimised first
+    with tempfile.TemporaryDirectory() as folder:
+        plain, made = os.path.join(folder, "plain.onnx"), os.path.join(folder, "made.onnx")
+        onnx.save(model, plain)
+        if feeds is None:
+            quantization.quantize_dynamic(plain, made, op_types_to_quantize=["MatMul"], weight_type=quantization.QuantType.QInt8)
+        else:
+            quantization.quantize_static(
+                plain,
+                made,
+                Feeds(),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+        logging.disable(logging.NOTSET)
+        return onnx.load(made)
+
+
 def silero_vad() -> onnx.ModelProto:
     """A real model, voice activity detection, from the package silero-vad: of the files there, the one that all the engines read. Found, not
     imported: the package wants PyTorch."""
@@ -327,6 +363,7 @@ class Model:
     feed: Callable[[int, np.random.Generator], dict[str, np.ndarray]]  # (batch, random)
     lengths: Callable[[int, np.random.Generator, int], dict[str, np.ndarray]] | None = None  # (batch, random, length): rows of changing length
     tail: bool = False  # its slowest runs matter: p99
+    precisions: tuple[str, ...] = ("f32", "bf16")
 
 
 MODELS = {
@@ -339,4 +376,6 @@ MODELS = {
     "minilm": Model(lambda: bert("minilm", 6, 384, 12, 1536), tokens, lengths=tokens),
     "silero_vad": Model(silero_vad, speech),
     "conformer": Model(conformer, lambda batch, random: {"features": random.standard_normal((batch, 400, 80)).astype(np.float32)}),
+    "resnet50_int8": Model(lambda: quantised(resnet50(folded=True), image(224)(1, np.random.default_rng(3))), image(224), precisions=("int8",)),
+    "bert_int8": Model(lambda: quantised(bert("minilm", 6, 384, 12, 1536), None), tokens, lengths=tokens, precisions=("int8",)),
 }
