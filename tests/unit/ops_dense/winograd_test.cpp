@@ -124,8 +124,9 @@ const Image kImages[] = {
     {2, 7, 7, 300, 65, 1, 1, 1, 1, 0, 2},
 };
 
-// Two factors rounded to 8 bits, each a sum of several numbers: a typical error of 0.0025 of a typical sum, and none
-// beyond seven times that.
+// Rounding a normal number to 8 bits errs by 0.0015 of it (root mean square), the product of two by 0.0022. The
+// transforms make 16 products of 36, of numbers that are sums themselves: 5/3 of that in the result, 0.0036 of a
+// typical sum. None may be five times as far off.
 TEST(Winograd, RoundedFactorsAgreeWithLoopsInDouble) {
   for (const Image& image : kImages) {
     const Case c(image);
@@ -148,7 +149,7 @@ TEST(Winograd, RoundedFactorsAgreeWithLoopsInDouble) {
           squares += error * error;
         }
       EXPECT_LT(worst, 0.018);
-      EXPECT_LT(std::sqrt(squares / static_cast<double>(c.pixels() * image.out_channels)), 0.0035);
+      EXPECT_LT(std::sqrt(squares / static_cast<double>(c.pixels() * image.out_channels)), 0.0045);
     }
   }
 }
