@@ -11,7 +11,7 @@ BENCH = pathlib.Path(os.environ["HEARTH_SOURCE"], "bench/graph/run.py")
 
 
 def bench(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([sys.executable, str(BENCH), *arguments], capture_output=True, text=True, timeout=540)
     if done.returncode:
         raise AssertionError(f"{done.args}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
