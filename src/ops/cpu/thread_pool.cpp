@@ -1,8 +1,10 @@
 #include "ops/cpu/thread_pool.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace hearth::ops::cpu {
 namespace {
@@ -15,16 +17,40 @@ void pause() {
 #endif
 }
 
+std::optional<cpu_set_t> cores_of_this_thread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return std::nullopt;
+  return set;
+}
+
+// Where workers may run: what the thread that made the first pool was allowed.
+const std::optional<cpu_set_t>& cores_of_workers() {
+  static const std::optional<cpu_set_t> cores = cores_of_this_thread();
+  return cores;
+}
+
+// A worker that wakes up is to run beside the thread that wakes it. The kernel likes to put it on that one's core,
+// where it waits until the other cores find it, and meanwhile the caller computes alone. Where it cannot be said,
+// nothing is.
+void keep_away_from_here(std::thread& worker) {
+  const auto& cores = cores_of_workers();
+  const int here = sched_getcpu();
+  if (!cores || here < 0 || here >= CPU_SETSIZE) return;
+  cpu_set_t others = *cores;
+  CPU_CLR(here, &others);
+  if (CPU_COUNT(&others) > 0) pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
+}
+
 }  // namespace
 
 int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  if (const auto cores = cores_of_this_thread()) return std::max(1, CPU_COUNT(&*cores));
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 ThreadPool::ThreadPool(int threads) {
+  if (threads > 1) cores_of_workers();  // before a caller can pin itself
   for (int i = 1; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->thread = std::thread([this, i] { serve(*workers_[i], static_cast<int>(i) + 1); });
@@ -50,7 +76,9 @@ void ThreadPool::run(Job job, void* context) {
   const uint32_t offered = ++generation_ * 2;
   for (auto& worker : workers_) {
     worker->ticket.store(offered, std::memory_order_seq_cst);
-    if (worker->sleeping.load(std::memory_order_seq_cst) != 0) worker->ticket.notify_one();
+    if (worker->sleeping.load(std::memory_order_seq_cst) == 0) continue;
+    keep_away_from_here(worker->thread);
+    worker->ticket.notify_one();
   }
   job(context, 0, parts);
   // Parts nobody took yet are the caller's: cheaper than waiting for a thread to wake up.
