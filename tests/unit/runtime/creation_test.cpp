@@ -101,21 +101,32 @@ std::vector<std::pair<std::string, Tensor>> classifier_weights() {
           {"m", random_tensor({4096}, 5)},         {"v", std::move(variance)}};
 }
 
+// Whether what the process has resident is its own: a sanitizer keeps a shadow of it, and what was freed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryIsOurs = false;
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
+
 TEST_F(CreationTest, AWeightIsReadOnceAndItsPagesGoBack) {
   constexpr size_t kWeight = size_t{4096} * 1024 * 4;
-  constexpr size_t kMargin =
-      size_t{12} << 20;  // what each thread has read of a part that is not packed yet, and the rest
+  // What each thread has read of a part that is not packed yet, and the rest.
+  constexpr size_t kMargin = size_t{12} << 20;
   for (const std::string_view name : {"a", "ab", "abc", "abcd"}) {  // one of them puts the weight at an aligned place
     write(kClassifier, classifier_weights(), name);
     {
       std::ofstream("/proc/self/clear_refs") << "5";
     }  // the peak begins anew
     const size_t before = status("VmRSS:");
-    ASSERT_LT(status("VmHWM:"), before + kMargin) << "the peak cannot be set back here";
+    if (kMemoryIsOurs) {
+      ASSERT_LT(status("VmHWM:"), before + kMargin) << "the peak cannot be set back here";
+    }
     const auto session = open();
     ASSERT_NE(session, nullptr);
     // Packed once. A turned, multiplied or reordered copy, or the file's pages, would each be as much again.
-    EXPECT_LT(status("VmHWM:"), before + kWeight + kMargin) << name;
+    if (kMemoryIsOurs) {
+      EXPECT_LT(status("VmHWM:"), before + kWeight + kMargin) << name;
+    }
     EXPECT_LT(resident_of(path_), size_t{1} << 20) << name;
   }
 }
@@ -188,7 +199,9 @@ g (int64[N] x) => (float[N,512] y) <float[1] w = {0}> { y = Gather (w, x) })",
     ASSERT_EQ(made.size(), 1024u);
     EXPECT_EQ(made[5], table.data<float>()[16383 * 512 + 5]);
     EXPECT_EQ(made[512], table.data<float>()[16382 * 512]);
-    EXPECT_LT(status("VmRSS:"), before + kTable + (size_t{8} << 20)) << "the test's own table, and no other";
+    if (kMemoryIsOurs) {
+      EXPECT_LT(status("VmRSS:"), before + kTable + (size_t{8} << 20)) << "the test's own table, and no other";
+    }
   }
 }
 
