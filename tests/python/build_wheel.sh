@@ -3,7 +3,7 @@
 set -euo pipefail
 python=$1 source=$2 build=$3
 export CC=$4 CXX=$5  # the build's own, by the same names: so the compiler cache has every room already
-export CCACHE_BASEDIR=$source CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR=$source CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 export CMAKE_BUILD_PARALLEL_LEVEL=${HEARTH_JOBS:-$(nproc)}
 work=$build/python
 rm -rf "$work/env" "$work/wheels"
