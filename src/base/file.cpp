@@ -23,7 +23,7 @@ std::unexpected<Error> system_error(std::string_view what, const std::filesystem
 
 }  // namespace
 
-Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path, Reading reading) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error("open", path);
   struct stat info{};
@@ -42,6 +42,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
       return error;
     }
     file.data_ = static_cast<const std::byte*>(data);
+    if (reading == Reading::Once) ::madvise(data, file.size_, MADV_NOHUGEPAGE);  // a wish, no more
   }
   ::close(fd);
   return file;

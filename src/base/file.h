@@ -18,7 +18,11 @@ namespace hearth {
 // span.
 class MappedFile {
  public:
-  static Result<MappedFile> open(const std::filesystem::path& path);
+  // Once: most of it is read once and then let go by release_pages. The kernel is asked for small pages, or one touch
+  // may bring 2 MB into this process.
+  enum class Reading { Often, Once };
+
+  static Result<MappedFile> open(const std::filesystem::path& path, Reading reading = Reading::Often);
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

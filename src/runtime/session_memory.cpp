@@ -26,6 +26,10 @@ size_t class_bytes(size_t number) {
 // A block may serve a request of up to this many classes less: a quarter of the size at most goes unused.
 constexpr size_t kSlack = 2;
 
+// Tensors of many sizes would leave a free block of each behind. Above so many bytes a session holds at most so many
+// times what its tensors needed at one time; the largest free blocks go first.
+constexpr size_t kFreely = size_t{4} << 20, kMostTimesInUse = 2;
+
 // What stands in front of a block's bytes. The control block of the pointer that holds the bytes lies here as well, so
 // that handing out a kept block takes nothing from the heap.
 struct alignas(kAlignment) Block {
@@ -52,6 +56,7 @@ struct SessionMemory::State {
   uint64_t filled[(kClasses + 63) / 64] =
       {};  // a bit for each class that has had free blocks since it was last looked at
   uint64_t run = 0;
+  size_t most_in_use = 0;
   size_t out = 0;  // blocks
   bool closed = false;
 
@@ -83,6 +88,18 @@ struct SessionMemory::State {
     }
   }
   void release_all() { release_idle(~uint64_t{0}); }
+  // Before `bytes` more are taken from the system.
+  void make_room(size_t bytes) {
+    const size_t wanted = stats.in_use + bytes,
+                 most = std::max(kFreely, kMostTimesInUse * std::max(most_in_use, wanted));
+    for (size_t number = kClasses; wanted + stats.kept > most && number-- > 0;)
+      while (free[number] != nullptr && wanted + stats.kept > most) {
+        Block* const block = free[number];
+        free[number] = block->next;
+        stats.kept -= class_bytes(number);
+        give_to_system(block);
+      }
+  }
 };
 
 namespace {
@@ -159,6 +176,7 @@ Result<std::shared_ptr<std::byte>> SessionMemory::allocate(size_t wanted) {
         stats.in_use += class_bytes(n);
       }
     if (block == nullptr) {
+      state.make_room(bytes);
       if (stats.limit != 0 && stats.in_use + stats.kept + bytes > stats.limit) state.release_all();
       if (stats.limit != 0 && stats.in_use + bytes > stats.limit)
         return fail(ErrorKind::Limit,
@@ -167,6 +185,7 @@ Result<std::shared_ptr<std::byte>> SessionMemory::allocate(size_t wanted) {
       stats.in_use += bytes;
     }
     ++state.out;
+    state.most_in_use = std::max(state.most_in_use, stats.in_use);
     stats.peak = std::max(stats.peak, stats.in_use + stats.kept);
   }
   if (block == nullptr) {

@@ -43,7 +43,7 @@ Result<ExternalData::File> ExternalData::open(std::string_view location) {
     return fail(ErrorKind::Invalid, "[onnx] external data {}; got no regular file", shown);
   auto known = by_path_.find(path);
   if (known == by_path_.end()) {
-    ASSIGN_OR_RETURN(auto map, MappedFile::open(path));
+    ASSIGN_OR_RETURN(auto map, MappedFile::open(path, MappedFile::Reading::Once));
     const auto mapped = std::make_shared<const MappedFile>(std::move(map));
     mapped_bytes_ += mapped->bytes().size();
     known = by_path_.emplace(path, File{mapped->bytes(), mapped, true}).first;

@@ -157,7 +157,7 @@ Result<Model> read_onnx(const std::filesystem::path& path, const OnnxLimits& lim
   if (std::filesystem::is_directory(path, error))
     return fail(ErrorKind::Invalid, "[onnx] {}; got {}, need an ONNX model", path.string(),
                 onnx::describe_folder(path));
-  ASSIGN_OR_RETURN(auto map, MappedFile::open(path));
+  ASSIGN_OR_RETURN(auto map, MappedFile::open(path, MappedFile::Reading::Once));
   const auto file = std::make_shared<const MappedFile>(std::move(map));
   std::filesystem::path folder = path.parent_path();
   if (folder.empty()) folder = ".";

@@ -56,6 +56,20 @@ TEST(SessionMemory, KeptBlocksMakeRoomUnderTheLimit) {
   EXPECT_TRUE(memory.allocate(400 << 10));  // another size: the kept block must go
 }
 
+TEST(SessionMemory, FreeBlocksOfOtherSizesDoNotPileUp) {
+  SessionMemory memory(0);
+  std::shared_ptr<std::byte> last;
+  size_t most = 0;
+  for (size_t bytes = size_t{32} << 20; bytes > size_t{4} << 20; bytes -= bytes / 4) {  // each of another class
+    auto next = memory.allocate(bytes);
+    ASSERT_TRUE(next);
+    most = std::max(most, memory.stats().in_use);
+    last = std::move(*next);
+  }
+  EXPECT_LE(memory.stats().peak, 2 * most);
+  EXPECT_GT(memory.stats().kept, 0u);  // what there is room for stays for the next run
+}
+
 TEST(SessionMemory, BlocksOutliveIt) {
   std::shared_ptr<std::byte> block;
   {
