@@ -63,12 +63,14 @@ Result<> ExternalData::charge_copy(size_t bytes) {
 
 std::vector<std::shared_ptr<const void>> ExternalData::owners() const {
   std::vector<std::shared_ptr<const void>> owners;
+  owners.reserve(by_path_.size());
   for (const auto& [path, file] : by_path_) owners.push_back(file.owner);
   return owners;
 }
 
 std::vector<std::string> ExternalData::paths() const {
   std::vector<std::string> paths;
+  paths.reserve(by_path_.size());
   for (const auto& [path, file] : by_path_) paths.push_back(path.string());
   return paths;
 }
